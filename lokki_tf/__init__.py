@@ -33,6 +33,12 @@ except KeyboardInterrupt as interrupt:  # without the lines of the modules that 
 if TYPE_CHECKING:
     from .authoring.calls import Parameter as Parameter
     from .authoring.calls import wait as wait
+    from .authoring.datasets import S3Csv as S3Csv
+    from .authoring.datasets import S3Inventory as S3Inventory
+    from .authoring.datasets import S3Json as S3Json
+    from .authoring.datasets import S3JsonLines as S3JsonLines
+    from .authoring.datasets import S3Object as S3Object
+    from .authoring.datasets import S3Objects as S3Objects
     from .authoring.policies import allow as allow
     from .authoring.starts import start_pipeline as start_pipeline
     from .cli import main as main
@@ -75,6 +81,12 @@ _LAZY = {
     "PipelineFailed": "runtime.failure",
     "PipelineStack": "terraform",
     "ReturnUpdates": "runtime.routes",
+    "S3Csv": "authoring.datasets",
+    "S3Inventory": "authoring.datasets",
+    "S3Json": "authoring.datasets",
+    "S3JsonLines": "authoring.datasets",
+    "S3Object": "authoring.datasets",
+    "S3Objects": "authoring.datasets",
     "StateManager": "local.state",
     "StepInLine": "terraform",
     "TerraformRef": "model",
@@ -112,6 +124,12 @@ __all__ = [
     "RetryConfig",
     "ReturnUpdates",
     "S3Created",
+    "S3Csv",
+    "S3Inventory",
+    "S3Json",
+    "S3JsonLines",
+    "S3Object",
+    "S3Objects",
     "Schedule",
     "StateManager",
     "StepFailed",

@@ -160,7 +160,7 @@ def _layouts(name: str, maps: Mapping[str, Map]) -> Counter[str]:
     return Counter(
         one.name
         for one in maps.values()
-        if whole(one.items) == Output(name) and one.options.mode == "inline"
+        if whole(one.source) == Output(name) and one.options.mode == "inline"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.model import Map
+from lokki_tf.model import Dataset, Map
 from lokki_tf.runtime.names import MAPS
 
 from .capacities import BATCH_BYTES
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def map_state(
     one: Map,
-    array: Array,
+    array: Array | None,
     scope: Scope,
     payloads: Payloads,
     label: str | None,
@@ -32,18 +32,17 @@ def map_state(
 
     Args:
         one: The map.
-        array: The array of its items.
+        array: The array of its items; ``None`` if it runs over a dataset.
         scope: The scope of the state.
         payloads: Contains the outer values that the map's body needs.
         label: Label of a Distributed Map; ``None`` for an inline one.
         body: ``StartAt`` and ``States`` of its body.
     """
-    producer = array.producer
-    source = f"${scope.variable(producer)}.{array.key}"
+    source = "" if array is None else f"${scope.variable(array.producer)}.{array.key}"
     state: dict[str, Any] = {"Type": "Map"}
     if label is None:
-        if producer in payloads.jobs:
-            raise refuse_inline(one, producer)
+        if array is not None and array.producer in payloads.jobs:
+            raise refuse_inline(one, array.producer)
         state["ItemsPath"] = f"{source}.Array"
         mode: dict[str, Any] = {"Mode": "INLINE"}
     else:
@@ -53,6 +52,8 @@ def map_state(
             "ReaderConfig": {"InputType": "JSON"},
             "Parameters": {"Bucket.$": f"{source}.Bucket", "Key.$": f"{source}.Key"},
         }
+        if array is None:
+            state["ItemReader"] = payloads.datasets.reader(one, scope)
         mode = {"Mode": "DISTRIBUTED", "ExecutionType": one.options.execution_type.upper()}
     state |= _item_selector(one, scope, payloads, source)
     state |= _limits(one)
@@ -90,7 +91,9 @@ def _results_prefix(one: Map, scope: Scope) -> Template:
 def _item_selector(one: Map, scope: Scope, payloads: Payloads, source: str) -> dict[str, Any]:
     """Return the input of each execution of the body."""
     around = scope.map
-    item = {"item.$": "$$.Map.Item.Value", "index.$": "$$.Map.Item.Index"}
+    item: dict[str, Any] = {"item.$": "$$.Map.Item.Value", "index.$": "$$.Map.Item.Index"}
+    if isinstance(one.items, Dataset):  # data from outside, of any form
+        item = {"item": {"value.$": item.pop("item.$")}, **item}
     if around is None:
         item["place.$"] = f"States.Format('{one.name}/{{}}', $$.Map.Item.Index)"
     else:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model import (
     REQUIRED,
+    Dataset,
     Definition,
     Group,
     Item,
@@ -29,6 +31,7 @@ from lokki_tf.model import (
 from lokki_tf.runtime.envelope import FORMAT
 
 from .contexts import context_fields, parameter_envelope, poll_fields
+from .datasets import Datasets
 from .literals import STORE_VARIABLE, Literals
 from .references import Reference, shared
 from .retries import Rules
@@ -75,11 +78,14 @@ class Payloads:
     starts: set[str] = field(default_factory=set)
     until: dict[str, Reference | Parameter] = field(default_factory=dict)
     limited: dict[str, Parameter] = field(default_factory=dict)
+    datasets: Datasets = field(init=False)
+    """The locations of what maps read from S3."""
     _wholes: dict[tuple[Binding, int], tuple[str, Any]] = field(default_factory=dict, init=False)
     """Of the present node, the values of which it receives parts, by source and nesting: their keys
     and envelopes."""
 
     def __post_init__(self) -> None:
+        self.datasets = Datasets(self.definition)
         self._graph(self.definition.graph, ())
         cleanup = self.definition.cleanup
         if cleanup is not None:
@@ -92,6 +98,11 @@ class Payloads:
 
     def _graph(self, graph: Graph, around: tuple[Map, ...]) -> None:
         begun = {one.name for one in graph.nodes if isinstance(one, Wait) and not one.inputs}
+        begun |= {
+            one.name
+            for one in graph.nodes
+            if isinstance(one, Map) and isinstance(one.items, Dataset) and not one.inputs
+        }
         for node in graph.nodes:
             if isinstance(node, Map):
                 self.captured[node.name] = {}
@@ -99,6 +110,8 @@ class Payloads:
                 if node.limit is not None:
                     self.limited[node.name] = node.limit
                     self.given.update(one.name for one in around)
+                if isinstance(node.items, Dataset):
+                    self.datasets.add(node, partial(self._located, around))
                 self._graph(node.body, (*around, node))
             elif isinstance(node, Wait):
                 self._wait(node, around)
@@ -121,6 +134,13 @@ class Payloads:
                 self.given.update(one.name for one in around)
             if binding is node.until:
                 self.until[node.name] = found
+
+    def _located(self, around: tuple[Map, ...], binding: Binding) -> Reference | Parameter:
+        """Return the source of a part of a dataset's location."""
+        found = self._found(binding, around, around)
+        if isinstance(found, Parameter):
+            self.given.update(one.name for one in around)
+        return found
 
     def _found(
         self, binding: Binding, level: tuple[Map, ...], around: tuple[Map, ...]

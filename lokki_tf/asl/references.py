@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lokki_tf.model import Output, Part, shortened, whole
+from lokki_tf.model import Dataset, Output, Part, shortened, whole
 from lokki_tf.model.names import identifier
 from lokki_tf.runtime.envelope import PICKLE
 from lokki_tf.runtime.names import ANSWER, DIGEST_LENGTH, STARTS
@@ -37,7 +37,7 @@ class Array(NamedTuple):
 
 
 def arrays_of(maps: Iterable[Map]) -> dict[str, Array]:
-    """Return the array over which each map runs, by the map's name.
+    """Return the array over which each map runs, by the map's name; datasets have none.
 
     Args:
         maps: All maps of the pipeline.
@@ -45,6 +45,8 @@ def arrays_of(maps: Iterable[Map]) -> dict[str, Array]:
     found: dict[str, Array] = {}
     paths: dict[str, list[Any]] = {}
     for one in maps:
+        if isinstance(one.items, Dataset):
+            continue
         source = whole(one.items)
         assert isinstance(source, Output)
         known, key = paths.setdefault(source.node, []), "items"

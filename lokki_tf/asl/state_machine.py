@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import LimitError
-from lokki_tf.model import Literal, Map, Node, Part, Wait
+from lokki_tf.model import Dataset, Literal, Map, Node, Part, Wait
 from lokki_tf.model.names import identifier, shortened, unique
 from lokki_tf.runtime.call import SKIPPED
 
 from . import quotas, starts
 from .capacities import capacities, failure_bytes, item_of, title
 from .cleanups import NOTHING, CleanupStates, add_cleanup
+from .datasets import TEXT_BYTES
 from .events import add_inline_events, refuse_long_walks
 from .jobs import (
     JOB_ERRORS_PLACEHOLDER,
@@ -78,6 +79,7 @@ class StateMachine:
         cleanup: The states that run the cleanup step, if there is one.
         machines: The placeholders for ARNs of started state machines, by their names or ARNs.
         check: The state that takes a slot, of a pipeline with a limit of runs.
+        room: Bytes that an item of a dataset has beside the longest further values, by map.
     """
 
     definition: dict[str, Any]
@@ -93,6 +95,7 @@ class StateMachine:
     cleanup: CleanupStates | None = None
     machines: Mapping[str, str] = field(default_factory=dict)
     check: str | None = None
+    room: Mapping[str, int] = field(default_factory=dict)
 
     def text(self, values: Mapping[str, str]) -> str:
         """Return the definition as a template for Terraform's ``templatefile``.
@@ -228,6 +231,7 @@ class _Compiler:
             named,
             self.machines,
             check,
+            {name: self.limits[item_of(name)] for name in self.payloads.datasets.locations},
         )
 
     def _collect(self, root: Scope, maps: list[Map]) -> None:
@@ -243,6 +247,7 @@ class _Compiler:
         self.parallel = parameter_variables(self.payloads.limited, "lokki_limit", taken)
         self.names = {*self.nodes, *self.waits, *(one.name for one in maps)}
         self.arrays = arrays_of(maps)
+        self.payloads.datasets.assign(taken)
 
     def _divide_bytes(self, root: Scope, maps: list[Map]) -> None:
         """Compute the limits of results, and the layouts of those that maps run over."""
@@ -255,7 +260,8 @@ class _Compiler:
             for one in self.source.graph.nodes
             if isinstance(one, Node) and one.name not in producers
         }
-        self.limits = inline_limits(limited, names, references, self.answered)
+        read = {item_of(one.name) for one in maps if isinstance(one.items, Dataset)}
+        self.limits = inline_limits(limited, names, references, self.answered | read)
         self.reserved = failure_bytes(self.payloads)
         for name, size in self.reserved.items():
             self.limits[name] += size * (self.payloads.batch_of(name) == 1)
@@ -268,6 +274,8 @@ class _Compiler:
         within = [one.body.results for one in maps if one.options.mode == "inline"]
         ends = {name for terminals in within for name in terminals}
         for one in maps:
+            if one.name not in self.arrays:
+                continue
             layout = layouts.setdefault(self.arrays[one.name], {})
             if isinstance(one.items, Part):
                 layout["part"] = one.items.selection
@@ -312,6 +320,8 @@ class _Compiler:
         self.instants = {one.name for one in times}
         for name in self.instants:
             self.limits[name] = max(0, self.limits[name] - INSTANT_BYTES)
+        for name, texts in self.payloads.datasets.texts.items():
+            self.limits[name] = max(0, self.limits[name] - TEXT_BYTES * len(texts))
 
     def _layouts_of(self, producer: str) -> dict[str, dict[str, Any]]:
         """Return the layouts for the maps over a node's result, by the keys of their arrays."""
@@ -319,11 +329,12 @@ class _Compiler:
         return {one.key: self.layouts[one] for one in arrays}
 
     def _readers(self) -> frozenset[Step]:
-        payloads = self.payloads.of_tasks
+        payloads, read = self.payloads.of_tasks, self.payloads.datasets.locations
         return frozenset(
             step
             for name, node in self.nodes.items()
-            if any(references_in(payloads[name])) or has_stored_literal(payloads[name])
+            if any(not (one.is_item and one.name in read) for one in references_in(payloads[name]))
+            or has_stored_literal(payloads[name])
             for step in (node.step, node.step.condition)
             if step is not None and step.starts is None
         )
@@ -367,8 +378,13 @@ class _Compiler:
             state["Catch"] = [self._skipping(name, state, scope)]
         if name in self.times:
             states[entry] = self._time(self.waits[name], scope)
+        is_located = isinstance(part, Loop) and self.payloads.datasets.is_prepared(part.map)
+        first = name
         if name in self.parallel:
-            states[entry] = self._limit(name, scope)
+            first = self._own_name(f"Limit of {name}") if is_located else entry
+            states[first] = self._limit(name, scope)
+        if isinstance(part, Loop) and is_located:
+            states |= self.payloads.datasets.states(part.map, scope, entry, first, self._own_name)
         raising_states = [name]
         if node is not None and node.step.is_job:
             event = error_event(node.step.name, name, scope)
@@ -418,6 +434,8 @@ class _Compiler:
         """Return the first state of a part: before a job, the condition's or the event's state."""
         if part in self.times:
             return self._own_name(f"Time of {name}")
+        if isinstance(part, Loop) and self.payloads.datasets.is_prepared(part.map):
+            return self._own_name(f"Location of {name}")
         if name in self.parallel:
             return self._own_name(f"Limit of {name}")
         if isinstance(part, str) and part in self.payloads.starts:
@@ -599,6 +617,8 @@ class _Compiler:
             sent["parts"] = layouts
         if node.name in self.instants:
             sent["instant"] = True
+        if node.name in self.payloads.datasets.texts:
+            sent["texts"] = self.payloads.datasets.texts[node.name]
         return sent
 
     def _job(self, node: Node, scope: Scope, sent: dict[str, Any], rules: Rules) -> dict[str, Any]:
@@ -639,7 +659,7 @@ class _Compiler:
         body = self._states(loop.body)
         if label is not None and len(self.labels) > before:
             self.nested_maps = True
-        made = map_state(one, self.arrays[one.name], scope, self.payloads, label, body)
+        made = map_state(one, self.arrays.get(one.name), scope, self.payloads, label, body)
         if one.name in self.parallel:
             made["MaxConcurrencyPath"] = f"${self.parallel[one.name]}"
         return made

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from lokki_tf.errors import BindingError, CycleError
 from lokki_tf.model import (
     AnyNode,
     Binding,
+    Dataset,
     FlowParameter,
     Graph,
     Group,
@@ -47,7 +49,6 @@ from .specs import (
     needs_of,
     reachable,
     specs_in,
-    whole_of,
 )
 from .stepped import Stepped
 
@@ -244,17 +245,24 @@ class _Builder:
         assert isinstance(limit, Parameter | None)
         return Map(
             name=self.names[one],
-            items=self._binding(one.source, one.body),
+            items=self._items(one),
             body=body,
             arguments=tuple(
                 (name, self._binding(value, one.body)) for name, value in captured.items()
             ),
             options=one.options,
-            after=self._after(one, (whole_of(one.source), *captured.values())),
+            after=self._after(one, (*specs_in(one.items), *captured.values())),
             place=one.place,
             box=self._box(one),
             limit=limit,
         )
+
+    def _items(self, one: MapSpec) -> Binding | Dataset:
+        found = self._binding(one.items, one.body)
+        if not isinstance(one.source, Dataset):
+            return found
+        assert isinstance(found, Group)
+        return replace(one.source, location=found)
 
     def _after(self, made: NodeSpec, given: Iterable[ValueSpec | None]) -> tuple[str, ...]:
         """Return the nodes that a node follows.

@@ -14,7 +14,7 @@ from lokki_tf.tracebacks import ends_at_caller
 
 from .arguments import argument, results_of
 from .arrows import Arrowed, join
-from .links import firsts_of, following, no_map, open_map, source_of
+from .links import dataset_in, firsts_of, following, no_map, open_map, source_of
 from .nesting import map_in_batch, refuse_pipeline
 from .parameters import declared
 from .parts import item_key, part_of, values_of
@@ -135,7 +135,8 @@ class Followed(Selectable[F], Generic[F]):
             options: Further arguments of the step, and of the map: ``concurrency_limit``, ``mode``
                 (``"inline"`` for small lists), ``execution_type`` (``"express"`` for short items),
                 ``tolerated_failure_percentage``, ``tolerated_failure_count``, ``batch_size``
-                (number of items that a call of a step receives).
+                (number of items that a call of a step receives), ``over`` (a dataset in S3, whose
+                items are read after this, in place of those of this result).
         """
         return mapped(spec_of(self), step, args, options)
 
@@ -257,7 +258,10 @@ class Chain(Selectable[ChainSpec]):
         chain = spec_of(self)
         if chain.maps[-1].options.batch_size > 1:
             raise map_in_batch(calling_place(), chain.place)
-        tail = chain.tail
+        tail, dataset = chain.tail, dataset_in(options, step)
+        if dataset is not None:
+            read = open_map(dataset, step, args, options, tail)
+            return Chain(ChainSpec((*chain.maps, *read.maps), read.tail))
         if isinstance(tail, MapSpec) or not isinstance(source_of(tail), CallSpec):
             raise BindingError(
                 "a map runs over the result of a step, and this is the result of a map, "
@@ -453,6 +457,11 @@ def mapped(
     options: dict[str, Any],
 ) -> Chain:
     """Return a chain with a map over a result or a part of one, as :func:`open_map` opens it."""
+    dataset = dataset_in(options, step)
+    if dataset is not None:
+        whole = whole_of(source)
+        previous = whole if isinstance(whole, NodeSpec) else None
+        return Chain(open_map(dataset, step, args, options, previous))
     argument(source, calling_place())  # refuses a wait without a result
     if not isinstance(source_of(whole_of(source)), CallSpec):
         raise BindingError(

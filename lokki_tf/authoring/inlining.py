@@ -10,6 +10,7 @@ from lokki_tf.errors import BindingError, OptionError
 from lokki_tf.model import (
     REQUIRED,
     Attribute,
+    Dataset,
     Group,
     Literal,
     MapOptions,
@@ -20,6 +21,7 @@ from lokki_tf.model import (
 )
 
 from .arguments import argument
+from .locations import location_of
 from .parameters import accepts
 from .specs import (
     Box,
@@ -199,7 +201,12 @@ class _Copier:
 
     def source(self, value: Any) -> Any:
         """Return the items of a map's copy."""
-        return self.argument(value)  # maps run over results of calls, and not over parameters
+        if isinstance(value, Dataset):
+            fields: Any = value.fields
+            copied = {key: self.argument(one) for key, one in fields.items()}
+            return replace(value, location=location_of(value.name, copied, self.box.place))
+        # Maps run over results of calls or datasets, and not over parameters.
+        return self.argument(value)
 
     def limit(self, made: MapSpec) -> None:
         """Replace the parameter that limits the items of a map's copy by its value."""

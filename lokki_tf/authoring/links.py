@@ -9,7 +9,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import BindingError, OptionError
-from lokki_tf.model import MapOptions
+from lokki_tf.model import Dataset, MapOptions
 from lokki_tf.model import options as model_options
 
 from .binding import bound_call
@@ -35,19 +35,25 @@ if TYPE_CHECKING:
     from lokki_tf.errors import Place
 
 
+DATASET = "__lokki_dataset__"
+"""The method of datasets in S3 that returns what a map reads."""
+
+
 def open_map(
-    source: CallSpec | WaitSpec | PartSpec,
+    source: CallSpec | WaitSpec | PartSpec | Dataset,
     step: Any,
     args: tuple[Any, ...],
     options: dict[str, Any],
+    previous: NodeSpec | None = None,
 ) -> ChainSpec:
-    """Open a map over the result of a call.
+    """Open a map over the result of a call, or over a dataset.
 
     Args:
-        source: The items: the result of a call, or a part of it.
+        source: The items: the result of a call, a part of it, or a dataset.
         step: The first step of the body, or several.
         args: Arguments of the (first) step after the item.
         options: Options of the map, and arguments of the (first) step.
+        previous: The call or map after which a dataset is read, if any.
 
     Raises:
         OptionError: If an option of the map is invalid.
@@ -56,9 +62,9 @@ def open_map(
     place = calling_place()
     own = {name: options[name] for name in model_options(MapOptions) if name in options}
     kwargs = {name: value for name, value in options.items() if name not in own}
-    whole = whole_of(source)
-    assert isinstance(whole, CallSpec | WaitSpec)
-    source_call = source_of(whole)
+    whole = previous if isinstance(source, Dataset) else whole_of(source)
+    assert isinstance(whole, NodeSpec | None)
+    source_call = None if isinstance(source, Dataset) or whole is None else source_of(whole)
     if isinstance(source_call, CallSpec) and source_call.catch:
         raise BindingError(
             f"the result of step {source_call.step.name!r} is mapped, but with catch= it may be a "
@@ -66,8 +72,17 @@ def open_map(
             place=place,
             remedy="put a step between the two, which receives the Failure and returns a list",
         )
+    if isinstance(source, Dataset) and own.get("mode") == "inline":
+        raise OptionError(
+            f'mode="inline" cannot read {source.name}: only a Distributed Map reads from S3',
+            place=place,
+            remedy="omit mode=",
+        )
     limit = _limit_of(own, place)
-    one = MapSpec(source, place, map_options(own, place), whole.body, limit=limit)
+    body = None if whole is None else whole.body
+    one = MapSpec(source, place, map_options(own, place), body, limit=limit)
+    if isinstance(source, Dataset) and whole is not None:
+        one.after.append(whole)
     first, *rest = step if isinstance(step, list | tuple) and step else [step]
     if rest and "catch" in kwargs:
         raise OptionError(
@@ -95,6 +110,35 @@ def _limit_of(options: dict[str, Any], place: Place) -> ParameterSpec | None:
             remedy='write concurrency_limit=Parameter("parallel", int, default=10), for example',
         )
     return spec
+
+
+def dataset_in(options: dict[str, Any], step: Any) -> Dataset | None:
+    """Remove and return the dataset in the options of a map, if there is one.
+
+    Args:
+        options: Options of a map; ``over`` may also be an argument of the step.
+        step: The first step of the body, or several.
+
+    Raises:
+        OptionError: If ``over`` is something else.
+    """
+    made = getattr(type(options.get("over")), DATASET, None)
+    if made is not None:
+        dataset: Dataset = made(options.pop("over"))
+        return dataset
+    first = step[0] if isinstance(step, list | tuple) and step else step
+    if (
+        "over" in options
+        and isinstance(first, Stepped)
+        and "over" not in first.signature.parameters
+    ):
+        raise OptionError(
+            f"over= requires a dataset in S3, got {options['over']!r}",
+            place=calling_place(),
+            remedy='write over=S3Csv("bucket", "key"), or S3Objects, S3Json, S3JsonLines or '
+            "S3Inventory; to map over a result, call .map on it",
+        )
+    return None
 
 
 def following(

@@ -60,7 +60,93 @@ class Open(Generic[Level_co]):
     """A map is open, inside of those of another level."""
 
 
-class Links(Generic[T_co, Level_co]):
+class Mappable(Generic[T_co, Level_co]):
+    """What ``.map`` can be called on: the result of a call, or a dataset in S3."""
+
+    @overload
+    def map(
+        self: Mappable[Iterable[Item], Level],
+        step: AnyStep[Item, P, R],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Result[R, Open[Level]]: ...
+    @overload
+    def map(
+        self: Mappable[Iterable[Item], Level],
+        step: AnyStep[Item, ..., R],
+        *args: Any,
+        mode: OneOf["distributed", "inline"],
+        **kwargs: Any,
+    ) -> Result[R, Open[Level]]: ...
+    @overload
+    def map(
+        self: Mappable[Iterable[Item], Level],
+        step: AnyStep[Item, ..., R],
+        *args: Any,
+        execution_type: OneOf["standard", "express"],
+        **kwargs: Any,
+    ) -> Result[R, Open[Level]]: ...
+    @overload
+    def map(
+        self: Mappable[Iterable[Item], Level],
+        step: AnyStep[Item, ..., R],
+        *args: Any,
+        concurrency_limit: int | None,
+        **kwargs: Any,
+    ) -> Result[R, Open[Level]]: ...
+    @overload
+    def map(
+        self: Mappable[Iterable[Item], Level],
+        step: AnyStep[Item, ..., R],
+        *args: Any,
+        tolerated_failure_percentage: int | None,
+        **kwargs: Any,
+    ) -> Result[R, Open[Level]]: ...
+    @overload
+    def map(
+        self: Mappable[Iterable[Item], Level],
+        step: AnyStep[Item, ..., R],
+        *args: Any,
+        tolerated_failure_count: int | None,
+        **kwargs: Any,
+    ) -> Result[R, Open[Level]]: ...
+    @overload
+    def map(
+        self: Mappable[Iterable[Item], Level],
+        step: AnyStep[Item, ..., R],
+        *args: Any,
+        batch_size: int,
+        **kwargs: Any,
+    ) -> Result[R, Open[Level]]: ...
+    @overload
+    def map(
+        self: Mappable[Iterable[Item], Level],
+        step: AnyStep[Item, ..., R],
+        *args: Any,
+        retry: Retry | Sequence[Retry],
+        **kwargs: Any,
+    ) -> Result[R, Open[Level]]: ...
+    @overload
+    def map(
+        self: Mappable[Any, Level],
+        step: AnyStep[Any, ..., R],
+        *args: Any,
+        over: Mappable[Any, Closed],
+        **kwargs: Any,
+    ) -> Result[R, Open[Level]]: ...
+    @overload
+    def map(
+        self: Mappable[Iterable[Any], Level], step: StepWithoutParameters[R]
+    ) -> Result[R, Open[Level]]: ...
+    @overload
+    def map(
+        self: Mappable[Iterable[Item], Level], step: Sequence[Stepped], **kwargs: Any
+    ) -> Result[Any, Open[Level]]: ...
+    def map(self, step: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call a step for each item, in parallel."""
+
+
+class Links(Mappable[T_co, Level_co], Generic[T_co, Level_co]):
     """The methods of chains.
 
     ``T_co`` is the type of the result, of one item if a map is open; ``Level_co`` counts open maps.
@@ -82,80 +168,6 @@ class Links(Generic[T_co, Level_co]):
     ) -> Result[R, Level_co]: ...
     def next(self, step: Any, *args: Any, **kwargs: Any) -> Any:
         """Call a step with this result, or with that of each item."""
-
-    @overload
-    def map(
-        self: Links[Iterable[Item], Level],
-        step: AnyStep[Item, P, R],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> Result[R, Open[Level]]: ...
-    @overload
-    def map(
-        self: Links[Iterable[Item], Level],
-        step: AnyStep[Item, ..., R],
-        *args: Any,
-        mode: OneOf["distributed", "inline"],
-        **kwargs: Any,
-    ) -> Result[R, Open[Level]]: ...
-    @overload
-    def map(
-        self: Links[Iterable[Item], Level],
-        step: AnyStep[Item, ..., R],
-        *args: Any,
-        execution_type: OneOf["standard", "express"],
-        **kwargs: Any,
-    ) -> Result[R, Open[Level]]: ...
-    @overload
-    def map(
-        self: Links[Iterable[Item], Level],
-        step: AnyStep[Item, ..., R],
-        *args: Any,
-        concurrency_limit: int | None,
-        **kwargs: Any,
-    ) -> Result[R, Open[Level]]: ...
-    @overload
-    def map(
-        self: Links[Iterable[Item], Level],
-        step: AnyStep[Item, ..., R],
-        *args: Any,
-        tolerated_failure_percentage: int | None,
-        **kwargs: Any,
-    ) -> Result[R, Open[Level]]: ...
-    @overload
-    def map(
-        self: Links[Iterable[Item], Level],
-        step: AnyStep[Item, ..., R],
-        *args: Any,
-        tolerated_failure_count: int | None,
-        **kwargs: Any,
-    ) -> Result[R, Open[Level]]: ...
-    @overload
-    def map(
-        self: Links[Iterable[Item], Level],
-        step: AnyStep[Item, ..., R],
-        *args: Any,
-        batch_size: int,
-        **kwargs: Any,
-    ) -> Result[R, Open[Level]]: ...
-    @overload
-    def map(
-        self: Links[Iterable[Item], Level],
-        step: AnyStep[Item, ..., R],
-        *args: Any,
-        retry: Retry | Sequence[Retry],
-        **kwargs: Any,
-    ) -> Result[R, Open[Level]]: ...
-    @overload
-    def map(
-        self: Links[Iterable[Any], Level], step: StepWithoutParameters[R]
-    ) -> Result[R, Open[Level]]: ...
-    @overload
-    def map(
-        self: Links[Iterable[Item], Level], step: Sequence[Stepped], **kwargs: Any
-    ) -> Result[Any, Open[Level]]: ...
-    def map(self, step: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call a step for each item, in parallel."""
 
     @overload
     def agg(

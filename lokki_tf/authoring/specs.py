@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import BindingError
-from lokki_tf.model import Group, Literal, MapOptions, Step, TerraformRef, path_text
+from lokki_tf.model import Dataset, Group, Literal, MapOptions, Step, TerraformRef, path_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -104,7 +104,7 @@ class MapSpec:
     """A map, which becomes a node whose body is a graph.
 
     Args:
-        source: The items: the result of a call, perhaps after a wait, or a part of it.
+        source: The items: the result of a call, perhaps after a wait, a part of it, or a dataset.
         place: Source location of the map.
         options: Its options.
         body: The outer map whose body contains this one, if any.
@@ -115,7 +115,7 @@ class MapSpec:
         limit: The parameter that is its ``concurrency_limit``, if it is one.
     """
 
-    source: CallSpec | WaitSpec | PartSpec
+    source: CallSpec | WaitSpec | PartSpec | Dataset
     place: Place
     options: MapOptions = field(default_factory=MapOptions)
     body: MapSpec | None = None
@@ -134,6 +134,11 @@ class MapSpec:
     def what(self) -> str:
         """The beginning of a sentence about its result."""
         return "the result of a map"
+
+    @property
+    def items(self) -> Argument:
+        """The source; of a dataset, its location."""
+        return self.source.location if isinstance(self.source, Dataset) else self.source
 
 
 @dataclass(eq=False, slots=True)
@@ -270,7 +275,7 @@ def needs_of(made: NodeSpec) -> list[ValueSpec]:
     if isinstance(made, MapSpec):
         assert made.end is not None
         limit = [] if made.limit is None else [made.limit]
-        return [whole_of(made.source), made.end, *limit, *made.after]
+        return [*specs_in(made.items), made.end, *limit, *made.after]
     if isinstance(made, WaitSpec):
         given = (made.value, made.until)
         specs = (one for one in given if one and not isinstance(one, Literal | Step))

@@ -13,6 +13,7 @@ from . import (
     batch,
     callbacks,
     concurrency,
+    datasets,
     express,
     lambda_limits,
     maps,
@@ -58,6 +59,7 @@ RULES: tuple[Rule, ...] = (
     tags.check,
     concurrency.check,
     waits.check,
+    datasets.check,
     ways.check,
     parts.check,
 )

@@ -35,7 +35,7 @@ def _of_graph(graph: Graph, *, batch: bool) -> Iterator[Finding]:
             yield from _of_graph(node.body, batch=node.options.batch_size > 1)
             if _is_answer(graph, node.items):
                 yield _finding(node, "a map runs over", "whose length only a step can check")
-            source = whole(node.items)
+            source = whole(node.source)
             made = graph.by_name.get(source.node) if isinstance(source, Output) else None
             if isinstance(made, Node) and made.step.starts and made.step.starts.trust:
                 yield Finding(

@@ -77,15 +77,15 @@ class Binder:
     def gather(self, node: AnyNode) -> Gather:
         """Return a function from the list to the node's arguments.
 
-        The arguments of a map are its items, by position, and the map's own arguments, by name;
-        those of a wait are ``value`` and ``until``.
+        The arguments of a map are its items, or the location of its dataset, by position, and the
+        map's own arguments, by name; those of a wait are ``value`` and ``until``.
 
         Raises:
             BindingError: If a binding refers to something that does not exist.
             SerializationError: If there is a serializer, and a literal cannot be serialized.
         """
         if isinstance(node, Map):
-            args = [self._argument(node, "items", node.items)]
+            args = [self._argument(node, "items", node.source)]
             named = node.arguments
         elif isinstance(node, Wait):
             both = (("value", node.value), ("until", node.until))

@@ -84,7 +84,7 @@ class Bounds:
 
 
 def _is_over(one: AnyNode, producer: str) -> bool:
-    return isinstance(one, Map) and whole(one.items) == Output(producer)
+    return isinstance(one, Map) and whole(one.source) == Output(producer)
 
 
 def _packed(items: list[Any], share: int, reference: str) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from time import perf_counter
 from typing import Any, Protocol
 
+from lokki_tf.datasets.spool import Spool
 from lokki_tf.errors import LokkiError
 from lokki_tf.model import Map, Node
 
@@ -17,7 +18,7 @@ from .retry import Retries
 
 clock = perf_counter
 
-Items = list[Any] | tuple[Any, ...] | range
+Items = list[Any] | tuple[Any, ...] | range | Spool
 
 
 class Frame:
@@ -206,8 +207,9 @@ class MapRun:
         self.failures: dict[int, Failure] = {}
         self.stopped = False
         """Whether more items have failed than allowed, so that no more may begin."""
-        self._source: _Sized = iter(items)  # type: ignore[assignment]  # all three have a hint
-        self._numbered = enumerate(self._source)
+        self._source: _Sized = iter(items)  # type: ignore[assignment]  # all have a hint
+        # Items of a dataset are numbered: threads share the iterator, which is not in C.
+        self._numbered = self._source if isinstance(items, Spool) else enumerate(self._source)
         self._values = self.plan.values(arguments, NOTHING)
         kept = [one for one in self._values if type(one) is Kept]
         for one in kept:

@@ -46,6 +46,7 @@ class Settings:
         secrets: Values of secrets by environment variable, by step, which the environment does not
             contain.
         refs: Values of references to Terraform.
+        s3: Returns a client of S3, for maps over datasets.
     """
 
     options: Mapping[Step, StepOptions] = field(default_factory=dict)
@@ -59,6 +60,7 @@ class Settings:
     waited: float = 0.0
     secrets: Mapping[Step, Mapping[str, str]] = field(default_factory=dict, repr=False)
     refs: Mapping[TerraformRef, str] = field(default_factory=dict)
+    s3: Callable[[], Any] | None = None
 
     def __post_init__(self) -> None:
         scale: Any = self.wait_scale

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.errors import SerializationError
-from lokki_tf.model import AnyNode, Map, Node, Output, Wait, whole
+from lokki_tf.errors import AwsError, ConfigError, MissingToolError, SerializationError
+from lokki_tf.model import AnyNode, Dataset, Map, Node, Output, Wait, whole
 from lokki_tf.runtime.context import CURRENT
 from lokki_tf.runtime.moments import instant, seconds_until
 
@@ -251,13 +251,17 @@ class Work:
         frame.begin(index)
         try:
             (given,), arguments = self.arguments(frame, index)
-            items = [] if _of_skipped(frame, node) else _listed(node, given)
+            if isinstance(node, Map) and isinstance(node.items, Dataset):
+                items = self._read(frame, node, given)
+            else:
+                items = [] if _of_skipped(frame, node) else _listed(node, given)
+                if self._serializer is not None:
+                    items = [self._sent(node, f"item {n}", item) for n, item in enumerate(items)]
             if self._serializer is not None:
-                items = [self._sent(node, f"item {n}", item) for n, item in enumerate(items)]
                 arguments = {name: self._sent(node, name, arguments[name]) for name in arguments}
         except KeyboardInterrupt:
             raise
-        except SerializationError as error:
+        except (SerializationError, MissingToolError, AwsError, ConfigError) as error:
             self.journal.give_up(frame, index, error)
             return None
         except BaseException as error:  # from the user's iterator
@@ -269,6 +273,18 @@ class Work:
             return run
         self.close(run)
         return None
+
+    def _read(self, frame: Frame, node: Map, location: Mapping[str, str]) -> Items:
+        """Read the items of a dataset; they are serialized one after another."""
+        from .datasets import spooled  # imported here: few runs need json and files
+
+        made = None
+        if self._serializer is not None:
+
+            def made(number: int, item: Any) -> Any:
+                return self._sent(node, f"item {number}", item)
+
+        return spooled(node, location, frame.plan.settings, made)
 
     def sweep(self, run: MapRun, is_pressing: Callable[[], bool]) -> Stuck | None:
         """Run items of a map whose body is a chain, until all items have begun.
@@ -327,7 +343,7 @@ def _of_skipped(frame: Frame, node: AnyNode) -> bool:
     """Return whether a map runs over the result of a skipped node, so that it has no items."""
     if frame.skipped is None or not isinstance(node, Map):
         return False
-    source = whole(node.items)
+    source = whole(node.source)
     return isinstance(source, Output) and source.node in {
         frame.plan.nodes[index].name for index in frame.skipped
     }

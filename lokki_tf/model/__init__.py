@@ -7,6 +7,7 @@ from .alarms import Alarms
 from .bindings import (
     Attribute,
     Binding,
+    Dataset,
     Group,
     Item,
     Key,
@@ -55,6 +56,7 @@ __all__ = [
     "Attribute",
     "Binding",
     "Condition",
+    "Dataset",
     "Definition",
     "EventPattern",
     "Finding",

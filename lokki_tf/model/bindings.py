@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from typing import Literal as OneOf
@@ -95,8 +95,59 @@ class Part:
         return f"part {path_text(self.path)} of {self.owner}"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """The items of a map that Step Functions reads from S3: objects, or the rows of a file.
+
+    Source: AWS Step Functions Developer Guide, "ItemReader (Map)".
+
+    Args:
+        kind: ``objects`` below a prefix, the rows of a ``csv`` file, the items of a ``json`` array
+            or object, the lines of a ``jsonl`` file, or the rows of an ``inventory`` of S3.
+        location: A dict with ``Bucket`` and either ``Key`` or ``Prefix``.
+        config: Further fields of ``ReaderConfig``: the columns and the delimiter of a CSV file, and
+            ``MaxItems``.
+        name: As its author writes it, for messages and pictures: ``S3Csv``.
+    """
+
+    kind: OneOf["objects", "csv", "json", "jsonl", "inventory"]
+    location: Group
+    config: Mapping[str, Any]
+    name: str
+
+    @property
+    def fields(self) -> dict[str, Binding]:
+        """The location's values by name."""
+        return dict(zip(self.location.keys, self.location.members, strict=True))
+
+    @property
+    def label(self) -> str:
+        """What is read, for people: ``s3://bucket/key``."""
+        shown = {key: _shown(one) for key, one in self.fields.items()}
+        bucket = shown.pop("Bucket")
+        return f"s3://{bucket}/{''.join(shown.values())}{'*' * (self.kind == 'objects')}"
+
+    @property
+    def reader_config(self) -> dict[str, Any]:
+        """``ReaderConfig``; empty for objects without a limit."""
+        if self.kind == "objects":
+            return dict(self.config)
+        return {"InputType": _INPUT_TYPES[self.kind], **self.config}
+
+
+_INPUT_TYPES = {"csv": "CSV", "json": "JSON", "jsonl": "JSONL", "inventory": "MANIFEST"}
+
 Leaf = Literal | Output | Parameter | Item | TerraformRef
 Binding = Leaf | Part | Group
+
+
+def _shown(one: Binding) -> str:
+    """Return a part of a location for people; names of later values are in braces."""
+    if isinstance(one, Literal):
+        return str(one.value)
+    if isinstance(one, Part):
+        return f"{{{_shown(one.of)[1:-1]}{path_text(one.path)}}}"
+    return f"{{{getattr(one, 'node', getattr(one, 'name', 'item'))}}}"
 
 
 def path_text(path: Iterable[Key]) -> str:

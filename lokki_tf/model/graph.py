@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol, TypeVar
 from lokki_tf.errors import CycleError, Place
 
 from .alarms import Alarms
-from .bindings import Binding, Literal, Output, Parameter, leaves, outputs_in
+from .bindings import Binding, Dataset, Literal, Output, Parameter, leaves, outputs_in
 from .durations import duration
 from .options import MapOptions
 from .retries import ErrorType, RetryConfig
@@ -112,7 +112,7 @@ class Map(Dependent):
 
     Args:
         name: Unique in the whole pipeline.
-        items: Source of the list.
+        items: Source of the list, or a dataset that Step Functions reads from S3.
         body: The graph for each item. In it, ``Item()`` is the item and ``Parameter(name)`` is one
             of ``arguments``. The result of its one terminal node is the item's result.
         arguments: Values that every item receives, by name.
@@ -125,7 +125,7 @@ class Map(Dependent):
     """
 
     name: str
-    items: Binding
+    items: Binding | Dataset
     body: Graph
     arguments: tuple[tuple[str, Binding], ...]
     options: MapOptions
@@ -137,7 +137,12 @@ class Map(Dependent):
     @property
     def bindings(self) -> tuple[Binding, ...]:
         """The items, and the arguments."""
-        return (self.items, *(binding for _, binding in self.arguments))
+        return (self.source, *(binding for _, binding in self.arguments))
+
+    @property
+    def source(self) -> Binding:
+        """The source of the items; of a dataset, its location."""
+        return self.items.location if isinstance(self.items, Dataset) else self.items
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.authoring.places import calling_place
@@ -148,7 +149,14 @@ def settings_of(
         scheduled_at=scheduled(given or {}),
         secrets=fetched_secrets(options, config),
         refs=refs,
+        s3=partial(_s3, config),
     )
+
+
+def _s3(config: Config) -> Any:
+    from lokki_tf.operate.clients import client  # imported here: few runs call AWS
+
+    return client(config, "s3")
 
 
 def refuse_parallel(executor: Any, max_workers: Any) -> None:

@@ -36,6 +36,8 @@ and gets the envelope of the result. Only ``node``, ``run``, ``store`` and ``inl
   of steps whose code contains that name; and the ``token`` of a step with ``callback=True``, whose
   result is the answer to it;
 - ``instant``: the result is a time until which a state waits; the envelope contains it as well;
+- ``texts``: the result, or parts of it, are locations in S3 from which a map reads its items; the
+  envelope contains them as well, see :mod:`.texts`;
 - ``poll``: of a step with ``poll=``, its ``timeout`` and when its state was ``entered``;
 - ``route`` or ``cleanup``: of a routed pipeline, described in :mod:`.routed`;
 - ``caught``: errors are reported with short messages and tracebacks, since the state machine keeps
@@ -186,8 +188,8 @@ def _one(
         return {"met": True, "result": None}
     if _is_answered(event):
         return {"skipped": True} if skipped else {}
-    time = _instant(value, event, skipped=skipped)
-    envelope = {**result_envelope(value, event, skipped), **time}
+    more = {**_instant(value, event, skipped=skipped), **_texts(value, event)}
+    envelope = {**result_envelope(value, event, skipped), **more}
     if not skipped:
         return envelope
     envelope = {**envelope, "skipped": True}
@@ -200,6 +202,14 @@ def _instant(value: Any, event: dict[str, Any], *, skipped: bool) -> dict[str, s
     from .moments import PAST, instant
 
     return {"instant": PAST if skipped else instant(value)}
+
+
+def _texts(value: Any, event: dict[str, Any]) -> dict[str, str]:
+    if "texts" not in event:
+        return {}
+    from .texts import texts_of
+
+    return texts_of(value, event["texts"], event["node"])
 
 
 def _routed(function: Callable[..., Any], event: dict[str, Any]) -> Envelope:

@@ -9,6 +9,7 @@ from lokki_tf.asl import compile_state_machine
 from lokki_tf.checks import check_definition, check_state_machine
 from lokki_tf.checks.batch import check_sizes
 from lokki_tf.checks.code import check_code
+from lokki_tf.checks.datasets import check_room
 from lokki_tf.checks.express import check_durations
 from lokki_tf.config import Config
 from lokki_tf.errors import ConfigError, LokkiError
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from lokki_tf.model import Definition
 
-_NO_MACHINE = {"no-start", "no-such-step", "poll", "retry"}
+_NO_MACHINE = {"dataset", "no-start", "no-such-step", "poll", "retry"}
 """Rules of errors after which the pipeline cannot be compiled."""
 
 
@@ -57,6 +58,7 @@ def all_findings(
         findings += [one for one in found if one not in findings]
         state_machine = compile_state_machine(settled, main_module(), context_steps(packages))
         findings += check_state_machine(state_machine.definition)
+        findings += check_room(settled, state_machine.room)
         findings += exposed_secrets(packages, state_machine)
         if not any(finding.rule == "name" for finding in findings):  # ARNs contain names
             values = longest_values(settled, state_machine, config or Config())

@@ -90,6 +90,31 @@ def read_parameters(arns: Sequence[str]) -> Statement:
     return _allow("Parameters", ["ssm:GetParameter"], arns)
 
 
+def read_datasets(arns: Sequence[str]) -> Statement:
+    """Allow a state machine to read files that maps run over.
+
+    Source: Step Functions Developer Guide, "IAM policies for using Distributed Map states".
+    """
+    return _allow("ReadDatasets", ["s3:GetObject"], arns)
+
+
+def list_objects(
+    buckets: Sequence[str], prefixes: Sequence[str] = (), number: int | None = None
+) -> Statement:
+    """Allow a state machine to list objects that maps run over.
+
+    Args:
+        buckets: ARNs of buckets.
+        prefixes: The prefixes that it may list; all if there are none.
+        number: Distinguishes the statements of a policy.
+    """
+    sid = "ListObjects" if number is None else f"ListObjects{number}"
+    statement = _allow(sid, ["s3:ListBucket"], buckets)
+    if prefixes:
+        statement["Condition"] = {"StringEquals": {"s3:prefix": list(prefixes)}}
+    return statement
+
+
 def read_objects(arns: Sequence[str]) -> Statement:
     """Allow a step to read results of other steps and large literals."""
     return _allow("Read", ["s3:GetObject"], arns)

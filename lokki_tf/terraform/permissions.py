@@ -15,6 +15,7 @@ from lokki_tf.runtime.names import ANSWER, ERROR, ITEMS, NOTICES, STARTS
 from lokki_tf.runtime.secret_sources import PARAMETERS, parts
 
 from . import iam, kms
+from .datasets import read_datasets
 from .names import ROLE_NAME_LENGTH, SCHEDULE_NAME_LENGTH, prefix_of
 from .plan import JOB_LOG_GROUP, functions_named, helper_name, queue_name
 from .settings import PIPELINE_TAG, STAGE_TAG
@@ -190,6 +191,7 @@ class Permissions:
         statements = [
             *(self._of_functions(functions) if functions else []),
             *self._of_maps(),
+            *read_datasets(self.plan.definition, self.account.partition),
             *self._of_jobs(),
             *self._of_starts(),
             *([iam.LOG_DELIVERY] * self.state_machine_logs),

@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,17 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from library import echo, keyed, listing, pair, text
 from strategies import DECLARED, pipelines, same
 
-from lokki_tf import Parameter, Pipeline, RetryConfig, start_pipeline, step
+from lokki_tf import (
+    Parameter,
+    Pipeline,
+    RetryConfig,
+    S3Csv,
+    S3Object,
+    S3Objects,
+    flow,
+    start_pipeline,
+    step,
+)
 
 if TYPE_CHECKING:
     from deployment import Deployment
@@ -224,6 +235,56 @@ def test_started_pipelines_agree_through_terraform(applied: Applied) -> None:
     there = applied.values("starting")
     assert there == {"listing": ["x" * 3, "x" * 300_000]}
     assert there["listing"] == STARTING.local_run().result
+
+
+@step
+def size_of(item: S3Object) -> int:
+    return item["Size"]
+
+
+@step
+def amount_of(row: dict[str, str]) -> int:
+    return int(row["amount"])
+
+
+@step
+def added(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+@flow
+def datasets(key: str):
+    sizes = S3Objects("lokki-many", "objects/").map(size_of, batch_size=600).agg(added)
+    amounts = S3Csv("lokki-many", key).map(amount_of, batch_size=600).agg(added)
+    return listing(sizes, amounts)
+
+
+@stack
+def large_datasets(aws: LocalAws, folder: Path) -> Path:
+    """10,000 objects, a CSV file of 100,000 rows, and the pipeline that reads them."""
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="lokki-many")
+    rows = "".join(f"{n},row {n}\n" for n in range(100_000))
+    s3.put_object(Bucket="lokki-many", Key="rows.csv", Body=f"amount,text\n{rows}".encode())
+    with ThreadPoolExecutor(8) as pool:
+        for _ in pool.map(
+            lambda n: s3.put_object(Bucket="lokki-many", Key=f"objects/{n:05}", Body=b"xy"),
+            range(10_000),
+        ):
+            pass
+    return datasets.synth(folder).folder
+
+
+def test_large_datasets_agree_through_terraform(
+    applied: Applied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """10,000 objects and 100,000 rows are read in AWS as in a local run."""
+    given = {"key": "rows.csv"}
+    there = applied.values("large_datasets", given)
+    assert there == {"listing": [20_000, 4_999_950_000]}
+    for name, value in applied.aws.environment.items():
+        monkeypatch.setenv(name, value)
+    assert datasets.local_run(given).result == there["listing"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -17,7 +17,16 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from lokki_tf import Pipeline, flow, start_pipeline, step
+from lokki_tf import (
+    Parameter,
+    Pipeline,
+    S3Csv,
+    S3Inventory,
+    S3Objects,
+    flow,
+    start_pipeline,
+    step,
+)
 from lokki_tf.testing import LocalAws, LocalAwsError, Right
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -209,6 +218,25 @@ def starting_long() -> Pipeline:
     return Pipeline(OTHER[1], steps=[again(started)])
 
 
+def datasets() -> Pipeline:
+    """A pipeline that reads objects, files and an inventory, with and without parameters."""
+    prefix, key = (Parameter(name, str, default="least/x.csv") for name in ("prefix", "key"))
+    read = [
+        S3Objects("least", "least/"),
+        S3Objects("least", "least/x"),
+        S3Objects("least-other", prefix),
+        S3Csv("least", "least/x.csv"),
+        S3Csv("least-other", key),
+        S3Inventory("least", "least/time/manifest.json"),
+    ]
+    return Pipeline("datasets", steps=[total(one.map(described)) for one in read])
+
+
+@step
+def described(item: Any) -> str:
+    return str(item)
+
+
 @step
 def texts() -> dict[str, list[str]]:
     return {"large": ["x" * 60_000] * 6}
@@ -260,6 +288,7 @@ CASES = (
         f'[aws]\nkms_key = "{KEY}"\n',
         twice=True,
     ),
+    Case(datasets()),
     Case(Pipeline("secrets", steps=[reads_secrets()]), f'[aws]\nkms_key = "{KEY}"\n'),
     Case(
         Pipeline("notice", steps=[raises(large())], on_failure=LOCKED_TOPIC),
@@ -277,6 +306,19 @@ def aws() -> Iterator[LocalAws]:
         manager, ssm = account.client("secretsmanager"), account.client("ssm")
         manager.create_secret(Name="least/db", SecretString='{"password": "p"}', KmsKeyId=KEY)
         ssm.put_parameter(Name="/least/token", Value="t", Type="SecureString", KeyId=KEY)
+        s3 = account.client("s3")
+        for bucket in ("least", "least-other"):
+            s3.create_bucket(Bucket=bucket)
+            s3.put_object(Bucket=bucket, Key="least/x.csv", Body=b"a\n1\n")
+        manifest = {
+            "destinationBucket": "arn:aws:s3:::least",
+            "fileFormat": "CSV",
+            "fileSchema": "Bucket, Key",
+            "files": [{"key": "least/data/1.csv"}],
+        }
+        s3.put_object(Bucket="least", Key="least/data/1.csv", Body=b"b,k\n")
+        body = json.dumps(manifest).encode()
+        s3.put_object(Bucket="least", Key="least/time/manifest.json", Body=body)
         yield account
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from lokki_tf.model import (
+    Dataset,
     Group,
     Item,
     Literal,
@@ -49,6 +50,13 @@ class Source(NamedTuple):
 
 
 _UNKNOWN = Source()
+_ITEMS: dict[str, Any] = {
+    "objects": list[dict[str, Any]],
+    "csv": list[dict[str, str]],
+    "inventory": list[dict[str, str]],
+    "json": list[Any],
+    "jsonl": list[Any],
+}
 
 
 class Reader:
@@ -96,7 +104,7 @@ class Scope:
             item = Source(f"{what} is", what, item_hint(items.hint))
         return Scope(self.reader, one.body, handed_in, item)
 
-    def source(self, binding: Binding) -> Source:
+    def source(self, binding: Binding | Dataset) -> Source:
         """Return the source of an argument."""
         if isinstance(binding, Output):
             return self._result(self.graph.by_name.get(binding.node))
@@ -106,6 +114,10 @@ class Scope:
             return Source(hint=str, given=binding)
         if isinstance(binding, Group):
             return Source(hint=CONTAINERS[binding.kind], given=binding)
+        if isinstance(binding, Dataset):
+            return Source(
+                f"{binding.name} reads", f"what {binding.name} reads", _ITEMS[binding.kind]
+            )
         if isinstance(binding, Part):
             return self._part(binding)
         if isinstance(binding, Parameter):

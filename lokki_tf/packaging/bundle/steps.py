@@ -9,14 +9,30 @@ from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.model import Group, Item, Literal, Map, Output, Parameter, Wait, leaves
+from lokki_tf.model import (
+    Dataset,
+    Group,
+    Item,
+    Literal,
+    Map,
+    Output,
+    Parameter,
+    Wait,
+    leaves,
+)
 from lokki_tf.runtime.envelope import json_text, pickled
 from lokki_tf.source.modules import NOTEBOOK, RUNTIME, Module, module_of, module_of_class, true_name
 from lokki_tf.source.origins import of_user
 
 from ..extract.cut import Cut, cut
 from .package import STUB, Package, package, state_key
-from .runtime_files import answer_files, context_files, failure_files, moment_files
+from .runtime_files import (
+    answer_files,
+    context_files,
+    failure_files,
+    moment_files,
+    text_files,
+)
 from .template import read_template
 
 if TYPE_CHECKING:
@@ -47,6 +63,8 @@ def package_steps(
     asking, shared = context_steps(packages), dict[str, bytes]()
     if _waits_for_times(definition):
         shared |= moment_files()
+    if _has_located_results(definition):
+        shared |= text_files()
     trusted = any(one.step.starts and one.step.starts.trust for one in definition.started)
     if definition.catches or trusted:
         shared |= failure_files()
@@ -73,6 +91,15 @@ def _waits_for_times(definition: Definition) -> bool:
     """Return whether the pipeline waits until a time that exists only in a run."""
     waits = (one for one in definition.graph.every() if isinstance(one, Wait))
     return any(isinstance(one.until, Output | Parameter) for one in waits)
+
+
+def _has_located_results(definition: Definition) -> bool:
+    """Return whether a map reads from a location in S3 that a step returns."""
+    maps = (one for one in definition.graph.every() if isinstance(one, Map))
+    datasets = (one.items for one in maps if isinstance(one.items, Dataset))
+    return any(
+        isinstance(one, Output | Parameter) for each in datasets for one in leaves(each.location)
+    )
 
 
 def context_steps(packages: Mapping[Step, Package]) -> frozenset[Step]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from lokki_tf.testing.state_machines.failures import RUNTIME, StateFailure
@@ -26,8 +26,8 @@ class Batch:
     items: int
 
 
-def batches_of(run: StateRun, value: Json, items: list[Json]) -> list[Batch]:
-    """Return the inputs of the child executions: single items, or batches of items.
+def batches_of(run: StateRun, value: Json, items: Iterable[Json]) -> Iterator[Batch]:
+    """Yield the inputs of the child executions: single items, or batches of items.
 
     Args:
         run: The visit of the Map state.
@@ -39,17 +39,18 @@ def batches_of(run: StateRun, value: Json, items: list[Json]) -> list[Batch]:
     """
     batcher = run.state.get("ItemBatcher")
     if batcher is None:
-        return [Batch(item, 1) for item in items]
+        yield from (Batch(item, 1) for item in items)
+        return
     common = {}
     if "BatchInput" in batcher:
         common = {"BatchInput": fill(batcher["BatchInput"], run.view(value))}
     most = int(number(run, value, "MaxItemsPerBatch", 0, batcher))
     length = int(number(run, value, "MaxInputBytesPerBatch", 0, batcher)) or PAYLOAD_BYTES
     groups = _groups(items, most, length - size(dump({**common, "Items": []})))
-    return [Batch({**common, "Items": group}, len(group)) for group in groups]
+    yield from (Batch({**common, "Items": group}, len(group)) for group in groups)
 
 
-def _groups(items: list[Json], most: int, room: int) -> Iterator[list[Json]]:
+def _groups(items: Iterable[Json], most: int, room: int) -> Iterator[list[Json]]:
     group: list[Json] = []
     used = 0
     for item in items:

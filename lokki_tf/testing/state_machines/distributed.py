@@ -14,14 +14,18 @@ from lokki_tf.testing.state_machines.cancel_scope import CancelScope
 from lokki_tf.testing.state_machines.failures import StateFailure, Stopped
 from lokki_tf.testing.state_machines.frame import StateRun, authorize
 from lokki_tf.testing.state_machines.item_reader import read_items
-from lokki_tf.testing.state_machines.limits import EXPRESS_SECONDS
+from lokki_tf.testing.state_machines.limits import (
+    DATA_LIMIT_EXCEEDED,
+    EXPRESS_SECONDS,
+    PAYLOAD_BYTES,
+)
 from lokki_tf.testing.state_machines.map_fields import is_express, number, processor_of, selected
 from lokki_tf.testing.state_machines.map_run import MapRun, Tolerance
 from lokki_tf.testing.state_machines.parallel import run_together
 from lokki_tf.testing.state_machines.record import ExecutionRecord
 from lokki_tf.testing.state_machines.result_writer import record, write_results
 from lokki_tf.testing.state_machines.statuses import RUNNING, SUCCEEDED
-from lokki_tf.testing.state_machines.values import Json, load
+from lokki_tf.testing.state_machines.values import Json, load, size
 
 CONCURRENCY = 40
 """The largest number of children that run at a time. AWS runs up to 10,000."""
@@ -126,15 +130,19 @@ def _redrive(run: StateRun, map_run: MapRun[ExecutionRecord]) -> None:
 
 
 def _read(run: StateRun, value: Json, map_run: MapRun[ExecutionRecord]) -> None:
-    items = read_items(run, value)
-    chosen = [selected(run, value, index, item) for index, item in enumerate(items)]
-    batches = batches_of(run, value, chosen)
+    items = enumerate(read_items(run, value))
+    batches = batches_of(run, value, (selected(run, value, *one) for one in items))
     execution, processor = run.frame.execution, processor_of(run.state)
-    map_run.children = [
-        execution.child(map_run, processor, batch.input, run.frame.cancel_scope)
-        for batch in batches
-    ]
-    map_run.weights = [batch.items for batch in batches]
+    for batch in batches:
+        child = execution.child(map_run, processor, batch.input, run.frame.cancel_scope)
+        if size(child.input_text) > PAYLOAD_BYTES:
+            raise StateFailure(
+                DATA_LIMIT_EXCEEDED,
+                f"The input of a child execution has {size(child.input_text):,} bytes, which is "
+                "more than the service limit.",
+            )
+        map_run.children.append(child)
+        map_run.weights.append(batch.items)
 
 
 def _run(run: StateRun, value: Json, map_run: MapRun[ExecutionRecord]) -> Json:
