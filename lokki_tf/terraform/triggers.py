@@ -45,7 +45,7 @@ SCHEDULED_EVENT: Mapping[str, Any] = {
 }
 """The event of a schedule; the Scheduler replaces what is in angle brackets. Source: EventBridge
 Scheduler User Guide, "Adding context attributes"."""
-_OWN_FOLDERS = ("runs/", "literals/", "code/", "helpers/", "layers/")
+_OWN_FOLDERS = ("runs/", "literals/", "code/", "helpers/", "layers/", "locks/")
 _KINDS = {Schedule: "schedule", S3Created: "object", EventPattern: "event", PipelineDone: "after"}
 _STATUSES = {"succeeded": ["SUCCEEDED"], "failed": FAILED, "any": ["SUCCEEDED", *FAILED]}
 _ANY = Account("*", "*", "*", refs=lambda ref: "*")

@@ -298,7 +298,7 @@ def test_triggers_are_compared_with_the_pipeline(
     assert caught.value.place.file == __file__
 
 
-@pytest.mark.parametrize("prefix", ["", "run", "runs/", "runs/x", "code/"])
+@pytest.mark.parametrize("prefix", ["", "run", "runs/", "runs/x", "code/", "locks/"])
 def test_objects_that_runs_write_start_none(prefix: str) -> None:
     """A trigger about the pipeline's own bucket must not match what its runs write there."""
     found = pipeline(S3Created(prefix=prefix, parameters={"key": "id"})).check()
