@@ -310,7 +310,7 @@ def test_times_of_answers(aws: LocalAws) -> None:
     late = aws.run(Pipeline("late", steps=[tell(forgotten())]))
     assert (late.status, late.error) == ("FAILED", "States.Timeout")
     silent_run = aws.run(Pipeline("silent", steps=[tell(silent())]))
-    assert silent_run.error == "States.HeartbeatTimeout"
+    assert silent_run.error == "States.Timeout"
 
 
 def test_the_states_of_callbacks(request: pytest.FixtureRequest) -> None:

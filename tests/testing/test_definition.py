@@ -101,7 +101,7 @@ def test_label_of_an_inline_map() -> None:
         ({"A": END, "B": END}, 'State "B" is not reachable'),
         ({"A": {"Type": "Pass"}}, "either Next or End"),
         ({"A": {**END, "Nxt": 1}}, "Field 'Nxt' is not supported"),
-        ({"A": {"Type": "Task", "End": True, "Resource": "lambda"}}, "must be the ARN"),
+        ({"A": {"Type": "Task", "End": True, "Resource": "lambda"}}, "is not recognized"),
         ({"A": {**END, "Parameters": {"a.$": "$.b["}}}, "must be a valid JSONPath"),
         ({"A": {**END, "Parameters": {"a.$": "States.Nope()"}}}, "must be a valid JSONPath"),
         ({"A": {**END, "Parameters": {"a.$": 1}}}, "must be a STRING"),

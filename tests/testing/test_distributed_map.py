@@ -76,8 +76,9 @@ WRITER = {"Resource": f"{S3}:putObject", "Parameters": {"Bucket": BUCKET, "Prefi
 
 def test_items_of_the_input(run_map: Callable[..., Execution]) -> None:
     """Without a reader the items are the input's, and results come in their order."""
-    found = run_map({"items": [3, "ü", None]}, ItemsPath="$.items", MaxConcurrency=2)
-    assert (found.output, found.cause) == ([3, "ü", None], None)
+    items = [3, ["ü"], {"a": None}]
+    found = run_map({"items": items}, ItemsPath="$.items", MaxConcurrency=2)
+    assert (found.output, found.cause) == (items, None)
 
 
 @pytest.mark.parametrize(

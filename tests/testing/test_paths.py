@@ -58,11 +58,9 @@ def test_path(view: View, path: str, wanted: Any) -> None:
     assert parse_reference(path).evaluate(view) == wanted
 
 
-@pytest.mark.parametrize(
-    "path", ["$.x", "$.list[3]", "$.a.b.c", "$v.nothing", "$.text.a", "$.x[*]"]
-)
+@pytest.mark.parametrize("path", ["$.x", "$.list[3]", "$.a.b.c", "$v.nothing", "$.text.a"])
 def test_missing(view: View, path: str) -> None:
-    """A path fails if its definite segments select no value; it does not return an empty list."""
+    """A definite path that selects no value fails."""
     with pytest.raises(PathNotFound):
         parse_reference(path).evaluate(view)
 
@@ -104,7 +102,7 @@ def test_function(view: View, call: str, wanted: Any) -> None:
 
 @pytest.mark.parametrize(
     "call",
-    ["States.Format('{}')", "States.Format('{}', $.list)", "States.ArrayGetItem($.list, 9)"],
+    ["States.Format('{}')", "States.ArrayGetItem($.list, 9)", "States.MathAdd('one', 1)"],
 )
 def test_function_that_fails(view: View, call: str) -> None:
     """A function fails if it gets invalid arguments."""

@@ -55,7 +55,8 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
 
     def validate_state_machine_definition(self) -> Any:
         """Return the findings for a definition."""
-        findings = check(self._get_param("definition"))
+        express = self._get_param("type") == "EXPRESS"
+        findings = check(self._get_param("definition"), express=express)
         return ActionResult(
             {
                 "result": "FAIL" if findings else "OK",

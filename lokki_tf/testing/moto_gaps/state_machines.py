@@ -80,7 +80,7 @@ class StateMachines(_Backend):  # type: ignore[misc]
 
     def create_state_machine(self, name: str, definition: str, roleArn: str, **more: Any) -> Any:  # noqa: N803
         """Create a state machine, if its definition is valid and its name is unique."""
-        _require_valid(definition)
+        _require_valid(definition, express=more.get("sm_type") == "EXPRESS")
         for state_machine in self.state_machines:
             if state_machine.name == name and (state_machine.definition, state_machine.roleArn) != (
                 definition,
@@ -101,9 +101,9 @@ class StateMachines(_Backend):  # type: ignore[misc]
 
     def update_state_machine(self, arn: str, definition: str | None = None, **more: Any) -> Any:
         """Update a state machine, if its new definition is valid."""
-        if definition is not None:
-            _require_valid(definition)
         state_machine = self.describe_state_machine(arn)
+        if definition is not None:
+            _require_valid(definition, express=state_machine.type == "EXPRESS")
         before = dict(vars(state_machine))
         updated = super().update_state_machine(arn, definition, **more)
         try:
@@ -215,8 +215,8 @@ class StateMachines(_Backend):  # type: ignore[misc]
         super().reset()
 
 
-def _require_valid(definition: str) -> None:
-    findings = check(definition)
+def _require_valid(definition: str, *, express: bool) -> None:
+    findings = check(definition, express=express)
     if findings:
         texts = ", ".join(str(finding) for finding in findings)
         raise InvalidDefinition(f"Invalid State Machine Definition: '{texts}'")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
 
 from lokki_tf.testing.state_machines.failures import (
     RUNTIME,
@@ -18,7 +17,7 @@ from lokki_tf.testing.state_machines.frame import StateRun
 from lokki_tf.testing.state_machines.references import View, parse_reference
 from lokki_tf.testing.state_machines.templates import fill
 from lokki_tf.testing.state_machines.transition import Transition
-from lokki_tf.testing.state_machines.values import Json, is_number
+from lokki_tf.testing.state_machines.values import Json, is_number, timestamp
 
 _RELATIONS: dict[str, Callable[[Json, Json], bool]] = {
     "Equals": operator.eq,
@@ -27,7 +26,6 @@ _RELATIONS: dict[str, Callable[[Json, Json], bool]] = {
     "LessThanEquals": operator.le,
     "GreaterThanEquals": operator.ge,
 }
-_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$")
 
 
 def _number(value: Json) -> float | int | None:
@@ -42,20 +40,11 @@ def _boolean(value: Json) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def _timestamp(value: Json) -> datetime | None:
-    if not isinstance(value, str) or not _TIMESTAMP.match(value):
-        return None
-    try:
-        return datetime.fromisoformat(value)
-    except ValueError:
-        return None
-
-
 _TYPES: dict[str, Callable[[Json], Json]] = {
     "String": _string,
     "Numeric": _number,
     "Boolean": _boolean,
-    "Timestamp": _timestamp,
+    "Timestamp": timestamp,
 }
 COMPARISONS: dict[str, Callable[[Json, Json], bool]] = {
     "StringMatches": lambda value, pattern: (
@@ -65,7 +54,7 @@ COMPARISONS: dict[str, Callable[[Json, Json], bool]] = {
     "IsNumeric": lambda value, wanted: (_number(value) is not None) == wanted,
     "IsString": lambda value, wanted: isinstance(value, str) == wanted,
     "IsBoolean": lambda value, wanted: isinstance(value, bool) == wanted,
-    "IsTimestamp": lambda value, wanted: (_timestamp(value) is not None) == wanted,
+    "IsTimestamp": lambda value, wanted: (timestamp(value) is not None) == wanted,
 }
 """By comparison operator: a function that compares the variable's value with the rule's operand."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
+from lokki_tf.testing.state_machines.express_rules import examine_express
 from lokki_tf.testing.state_machines.findings import Finding
 from lokki_tf.testing.state_machines.limits import DEFINITION_BYTES
 from lokki_tf.testing.state_machines.scopes import examine_definition
@@ -19,16 +20,17 @@ __all__ = ["Finding", "check"]
 
 
 @lru_cache(maxsize=256)
-def check(text: str) -> tuple[Finding, ...]:
+def check(text: str, *, express: bool = False) -> tuple[Finding, ...]:
     """Return the findings for a definition, none if it is valid.
 
     Args:
         text: The JSON of the definition.
+        express: Whether the state machine is of the type ``EXPRESS``.
     """
-    return tuple(_findings(text))
+    return tuple(_findings(text, express))
 
 
-def _findings(text: str) -> Iterator[Finding]:
+def _findings(text: str, express: bool) -> Iterator[Finding]:
     if size(text) > DEFINITION_BYTES:
         yield Finding("INVALID_SIZE", f"The definition has more than {DEFINITION_BYTES} bytes", "/")
         return
@@ -41,3 +43,5 @@ def _findings(text: str) -> Iterator[Finding]:
         yield Finding("INVALID_JSON_DESCRIPTION", "A definition must be a JSON object", "/")
         return
     yield from examine_definition(definition)
+    if express:
+        yield from examine_express(definition, "")

@@ -19,7 +19,13 @@ from lokki_tf.testing.state_machines.limits import (
     EXPRESS_SECONDS,
     PAYLOAD_BYTES,
 )
-from lokki_tf.testing.state_machines.map_fields import is_express, number, processor_of, selected
+from lokki_tf.testing.state_machines.map_fields import (
+    is_express,
+    items_of,
+    number,
+    processor_of,
+    selected,
+)
 from lokki_tf.testing.state_machines.map_run import MapRun, Tolerance
 from lokki_tf.testing.state_machines.parallel import run_together
 from lokki_tf.testing.state_machines.record import ExecutionRecord
@@ -50,8 +56,7 @@ def attempt(run: StateRun, value: Json) -> Json:
         result = _run(run, value, map_run)
     except StateFailure as failure:
         map_run.end("FAILED")
-        frame.event("MapRunFailed", error=failure.error, cause=failure.cause)
-        frame.event("MapStateFailed", error=failure.error, cause=failure.cause)
+        frame.event("MapRunFailed", **failure.details)
         raise
     except Stopped:
         map_run.end("ABORTED")
@@ -63,7 +68,7 @@ def attempt(run: StateRun, value: Json) -> Json:
     return result
 
 
-def _map_run(run: StateRun, value: Json) -> MapRun[ExecutionRecord]:
+def _map_run(run: StateRun, value: Json, concurrency: int) -> MapRun[ExecutionRecord]:
     label = run.state.get("Label") or uuid4().hex[:20]
     execution = run.frame.execution
     prefix = execution.state_machine_arn.replace(":stateMachine:", ":mapRun:")
@@ -73,7 +78,7 @@ def _map_run(run: StateRun, value: Json) -> MapRun[ExecutionRecord]:
         arn=f"{prefix}/{label}:{uuid4()}",
         execution_arn=execution.arn,
         state_machine_arn=f"{execution.state_machine_arn}/{label}",
-        concurrency=int(number(run, value, "MaxConcurrency", 0)),
+        concurrency=concurrency,
         tolerance=Tolerance(count, percentage),
         is_express=is_express(run.state),
     )
@@ -81,11 +86,15 @@ def _map_run(run: StateRun, value: Json) -> MapRun[ExecutionRecord]:
 
 def _started(run: StateRun, value: Json) -> MapRun[ExecutionRecord]:
     frame = run.frame
-    map_run = _map_run(run, value)
+    # The number of items in S3 is not known yet.
+    length = 0 if "ItemReader" in run.state else len(items_of(run, value))
+    concurrency = int(number(run, value, "MaxConcurrency", 0))
+    frame.event("MapStateStarted", length=length)
+    map_run = _map_run(run, value, concurrency)
     _authorize(run, map_run)
     frame.execution.map_runs.append(map_run)
     frame.progress.map_run = map_run
-    frame.event("MapStateStarted", length=0)
+    run.begun = True
     frame.event("MapRunStarted", mapRunArn=map_run.arn)
     return map_run
 

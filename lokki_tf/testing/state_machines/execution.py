@@ -43,7 +43,7 @@ class Execution(ExecutionRecord):
             ending["output_text"] = dump(guarded(run_states, self.definition, value, frame))
             status = SUCCEEDED
         except StateFailure as failure:
-            status, ending = FAILED, {"error": failure.error, "cause": failure.cause}
+            status, ending = FAILED, dict(failure.details)
         except Stopped:  # stop() and time_out() have usually recorded the status already
             status = ABORTED
         finally:

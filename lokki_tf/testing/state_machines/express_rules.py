@@ -1,4 +1,4 @@
-"""Check that the children of a Distributed Map can be Express executions.
+"""Check that a state machine, or the children of a Distributed Map, can be of the type EXPRESS.
 
 Source: Step Functions Developer Guide, "Choosing workflow type in Step Functions".
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from lokki_tf.testing.state_machines.findings import SCHEMA, Finding
 from lokki_tf.testing.state_machines.map_fields import is_distributed, processor_of
-from lokki_tf.testing.state_machines.resources import parse_resource
+from lokki_tf.testing.state_machines.resources import ACTIVITY_ARN, parse_resource
 from lokki_tf.testing.state_machines.values import Json
 
 
@@ -29,6 +29,9 @@ def examine_express(scope: Mapping[str, Json], location: str) -> Iterator[Findin
         if integration is not None and integration.pattern:
             pattern = integration.pattern.removesuffix(":2")
             message = f"Express state machine does not support '{pattern}' service integration"
+            yield Finding(SCHEMA, message, f"{here}/Resource")
+        if ACTIVITY_ARN.match(str(state.get("Resource"))):
+            message = "Express state machine does not support Activity ARN"
             yield Finding(SCHEMA, message, f"{here}/Resource")
         if is_distributed(state):
             message = "Express state machine does not support Distributed Maps"

@@ -6,22 +6,39 @@ from collections.abc import Callable
 from typing import Any
 
 RUNTIME = "States.Runtime"
+TIMEOUT = "States.Timeout"
 
 
 class StateFailure(Exception):
     """A state failed with an error.
 
     Args:
-        error: The error name, which ``Retry`` and ``Catch`` compare with ``ErrorEquals``.
-        cause: A description of the error for humans.
+        error: The error name, which ``Retry`` and ``Catch`` compare with ``ErrorEquals``; None if
+            a Fail state or ``SendTaskFailure`` names none.
+        cause: A description of the error for humans, or None.
         terminal: Whether ``Retry`` and ``Catch`` do not apply, so that the whole execution fails.
+        alias: A second error name that ``Retry`` and ``Catch`` may list.
     """
 
-    def __init__(self, error: str, cause: str, *, terminal: bool = False) -> None:
+    def __init__(
+        self,
+        error: str | None,
+        cause: str | None,
+        *,
+        terminal: bool = False,
+        alias: str | None = None,
+    ) -> None:
         super().__init__(f"{error}: {cause}")
         self.error = error
         self.cause = cause
+        self.alias = alias
         self.terminal = terminal or error == RUNTIME
+
+    @property
+    def details(self) -> dict[str, str]:
+        """The fields of the history events about the failure, without those that are absent."""
+        found = {"error": self.error, "cause": self.cause}
+        return {key: value for key, value in found.items() if value is not None}
 
 
 class Stopped(Exception):

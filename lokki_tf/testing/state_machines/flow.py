@@ -8,7 +8,10 @@ from lokki_tf.testing.state_machines.failures import RUNTIME, StateFailure
 from lokki_tf.testing.state_machines.frame import StateRun
 from lokki_tf.testing.state_machines.templates import apply_result_path, fill, given, select
 from lokki_tf.testing.state_machines.transition import Transition
-from lokki_tf.testing.state_machines.values import Json, is_number
+from lokki_tf.testing.state_machines.values import Json, dump, is_integer, timestamp
+
+_LONGEST_WAIT = 2**31 - 1
+"""The longest time of a Wait state in seconds, as AWS answers, observed."""
 
 
 def following(run: StateRun) -> str | None:
@@ -56,7 +59,7 @@ def run_fail(run: StateRun) -> Transition:
         StateFailure: Always.
     """
     view = run.view(run.input)
-    raise StateFailure(*(given(run.state, field, view, "") for field in ("Error", "Cause")))
+    raise StateFailure(*(given(run.state, field, view) for field in ("Error", "Cause")))
 
 
 def run_wait(run: StateRun) -> Transition:
@@ -69,12 +72,24 @@ def run_wait(run: StateRun) -> Transition:
 def _seconds(run: StateRun, value: Json) -> float:
     field = "Seconds" if {"Seconds", "SecondsPath"} & set(run.state) else "Timestamp"
     found = given(run.state, field, run.view(value))
-    return float(found) if field == "Seconds" and is_number(found) else _until(found, run.name)
-
-
-def _until(moment: Json, state: str) -> float:
-    try:
-        return (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds()
-    except (TypeError, ValueError):
-        message = f"The Timestamp of the state '{state}' must be an RFC 3339 time, got '{moment}'"
-        raise StateFailure(RUNTIME, message) from None
+    where = f"{run.state.get(f'{field}Path')} == {found if isinstance(found, str) else dump(found)}"
+    if field == "Seconds":
+        if not is_integer(found):
+            message = f"The SecondsPath parameter cannot be parsed as a long value: {where}"
+            raise StateFailure(RUNTIME, message)
+        if found < 0:
+            message = f"The SecondsPath parameter references a negative value: {where}"
+            raise StateFailure(RUNTIME, message)
+        seconds = float(found)
+    else:
+        moment = timestamp(found)
+        if moment is None:
+            raise StateFailure(
+                RUNTIME,
+                "The TimestampPath parameter does not reference a valid ISO-8601 extended offset "
+                f"date-time format string: {where}",
+            )
+        seconds = (moment - datetime.now(UTC)).total_seconds()
+    if seconds > _LONGEST_WAIT:
+        raise StateFailure(RUNTIME, "Wait state delay is too long.")
+    return seconds

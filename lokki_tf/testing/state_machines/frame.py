@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from lokki_tf.testing.state_machines.cancel_scope import CancelScope
-from lokki_tf.testing.state_machines.failures import StateFailure
-from lokki_tf.testing.state_machines.history import History
+from lokki_tf.testing.state_machines.failures import RUNTIME, StateFailure
+from lokki_tf.testing.state_machines.history import FULL, History
 from lokki_tf.testing.state_machines.progress import Progress
 from lokki_tf.testing.state_machines.record import ExecutionRecord, Settings
 from lokki_tf.testing.state_machines.references import View
@@ -20,6 +20,8 @@ from lokki_tf.testing.state_machines.services import ServiceError
 from lokki_tf.testing.state_machines.values import Json, moment_text
 from lokki_tf.testing.state_machines.variables import Variables
 
+_ERROR_AT = "An error occurred while executing the state "
+_LOCATED = (RUNTIME, "States.IntrinsicFailure", "States.ResultPathMatchFailure")
 Walk = Callable[[Mapping[str, Json], Json, "Frame"], Json]
 
 
@@ -38,6 +40,8 @@ class Frame:
         progress: The state that the scope has reached, from which a redrive continues.
         last_event: The id of the frame's latest event.
         left_out: Seconds of waits that the time scales have left out so far.
+        running: The type of the current state.
+        failed: Whether a state has failed, and no ``Catch`` matched the error.
     """
 
     settings: Settings
@@ -50,6 +54,8 @@ class Frame:
     progress: Progress = field(default_factory=Progress)
     last_event: int = 0
     left_out: float = 0.0
+    running: str = ""
+    failed: bool = False
 
     def inner(self, progress: Progress, context: Mapping[str, Json] | None = None) -> Frame:
         """Return a frame for a branch or an iteration.
@@ -147,7 +153,23 @@ class StateRun:
     frame: Frame
     retry_count: int = field(default=0, init=False)
     task_token: str | None = field(default=None, init=False)
+    entered_event: int = field(default=0, init=False)
+    begun: bool = field(default=False, init=False)
+    """Whether the history has the event that the branches or iterations have started."""
     entered: str = field(default_factory=now, init=False)
+
+    def located(self, failure: StateFailure) -> StateFailure:
+        """Return a failure whose cause names the state, if it is one of the state's own fields."""
+        if (
+            failure.error in _LOCATED
+            and failure.cause != FULL
+            and not str(failure.cause).startswith(_ERROR_AT)
+        ):
+            failure.cause = (
+                f"{_ERROR_AT}'{self.name}' (entered at the event id #{self.entered_event}). "
+                f"{failure.cause}"
+            )
+        return failure
 
     def view(self, value: Json) -> View:
         """Return the data for the state's expressions, with ``$`` referring to the value."""

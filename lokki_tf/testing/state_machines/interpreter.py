@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lokki_tf.testing.state_machines import choice, flow, maps, parallel, tasks
+from lokki_tf.testing.state_machines.failures import StateFailure
 from lokki_tf.testing.state_machines.frame import Frame, StateRun
 from lokki_tf.testing.state_machines.history import DETAILS
 from lokki_tf.testing.state_machines.limits import check_payload
@@ -69,10 +70,15 @@ def run_state(run: StateRun) -> Transition:
     """
     frame, kind = run.frame, run.state["Type"]
     frame.cancel_scope.check()
+    frame.running = kind
     if frame.progress.redriven is None:  # otherwise the history has StateEntered already
         frame.event(f"{kind}StateEntered", name=run.name, input=run.text, inputDetails=DETAILS)
         frame.progress.entered = True
-    transition = _RUNNERS[kind](run)
+    run.entered_event = frame.last_event
+    try:
+        transition = _RUNNERS[kind](run)
+    except StateFailure as failure:
+        raise run.located(failure) from failure.__cause__
     frame.cancel_scope.check()
     run.text = dump(transition.output)
     check_payload(run.text, run.name)

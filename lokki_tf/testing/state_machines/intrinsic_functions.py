@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import random
 import re
 import uuid
 from collections.abc import Callable
 from typing import Any
 
-from lokki_tf.testing.state_machines.values import Json, dump, is_integer, load
+from lokki_tf.testing.state_machines.values import Json, dump, is_integer, is_number, load
 
 _TEXT_LIMIT = 10_000
 _RANGE_LIMIT = 1_000
@@ -29,19 +30,35 @@ def _text(value: Json) -> str:
     return value if isinstance(value, str) else dump(value)
 
 
+def _shown(value: Json) -> str:
+    """Return a value as States.Format shows it: Java's text of objects and arrays, observed."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}={_shown(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_shown, value)) + "]"
+    return _text(value)
+
+
+def _integer(value: Json, name: str) -> int:
+    """Return a number rounded half up, as Java does; also one that is given as text, observed."""
+    try:
+        _require(isinstance(value, str) or is_number(value), "")
+        return math.floor(float(value) + 0.5) if not is_integer(value) else int(value)
+    except (ValueError, OverflowError, IntrinsicFailure):
+        raise IntrinsicFailure(
+            f"the arguments of States.{name} must be numbers, got {_text(value)}"
+        ) from None
+
+
 def _format(template: Json, *values: Json) -> str:
     _require(isinstance(template, str), "the first argument of States.Format must be a string")
-    _require(
-        not any(isinstance(value, list | dict) for value in values),
-        "the values for States.Format must not be arrays or objects",
-    )
     rest = list(values)
 
     def replace(match: re.Match[str]) -> str:
         if match[0] != "{}":
             return match[0][1]
         _require(bool(rest), "States.Format needs a value for each {}, got too few")
-        return _text(rest.pop(0))
+        return _shown(rest.pop(0))
 
     text = re.sub(r"\\[{}\\]|\{\}", replace, template)
     _require(not rest, "States.Format needs one value for each {}, got too many")
@@ -50,6 +67,8 @@ def _format(template: Json, *values: Json) -> str:
 
 def _string_to_json(text: Json) -> Json:
     _require(isinstance(text, str), "the argument of States.StringToJson must be a string")
+    if not text.strip():
+        return None
     try:
         return load(text)
     except ValueError as error:
@@ -151,18 +170,13 @@ def _merge(first: Json, second: Json, deep: Json) -> Json:
 
 
 def _random(first: Json, last: Json, *seed: Json) -> int:
-    _require(
-        is_integer(first) and is_integer(last) and first < last,
-        "the first two arguments of States.MathRandom must be integers, the second one larger",
-    )
-    return random.Random(seed[0] if seed else None).randrange(first, last)
+    begin, end = _integer(first, "MathRandom"), _integer(last, "MathRandom")
+    _require(begin < end, "the second argument of States.MathRandom must be larger than the first")
+    return random.Random(seed[0] if seed else None).randrange(begin, end)
 
 
 def _add(first: Json, second: Json) -> int:
-    _require(
-        is_integer(first) and is_integer(second), "the arguments of States.MathAdd must be integers"
-    )
-    return int(first + second)
+    return _integer(first, "MathAdd") + _integer(second, "MathAdd")
 
 
 def _split(text: Json, separators: Json) -> Json:

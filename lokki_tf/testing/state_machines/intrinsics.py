@@ -35,7 +35,8 @@ class Call:
 
 
 _NAME = re.compile(r"\s*(States\.\w+)\s*\(\s*")
-_STRING = re.compile(r"'((?:\\.|[^'\\])*)'")
+# A quotation mark is not escaped, as AWS answers, observed.
+_STRING = re.compile(r"'((?:\\[^\"]|[^'\\])*)'")
 _WORD = re.compile(r"(true|false|null)\b|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)")
 _NEXT = re.compile(r"\s*([,)])\s*")
 _WORDS = {"true": True, "false": False, "null": None}

@@ -30,7 +30,7 @@ def _of_reader(run: StateRun, value: Json, reader: Json) -> Iterator[Json]:
     config = reader.get("ReaderConfig", {})
     if not reader["Resource"].endswith(":s3:listObjectsV2"):
         config = {"InputType": "JSON", **config}
-    most = int(number(run, value, "MaxItems", 0, config))
+    most = int(number(run, value, "MaxItems", 0, config, negative=FAILED))
     try:
         client = run.frame.settings.services.client("s3")
         yield from items_of_dataset(client, {**config, "MaxItems": most}, location)

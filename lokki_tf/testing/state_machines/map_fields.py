@@ -8,7 +8,7 @@ from lokki_tf.testing.state_machines.failures import RUNTIME, StateFailure
 from lokki_tf.testing.state_machines.frame import StateRun
 from lokki_tf.testing.state_machines.references import View
 from lokki_tf.testing.state_machines.templates import fill, given, select
-from lokki_tf.testing.state_machines.values import Json, is_number
+from lokki_tf.testing.state_machines.values import Json, dump, is_integer, is_number
 
 
 def processor_of(state: Mapping[str, Json]) -> Mapping[str, Json]:
@@ -32,7 +32,15 @@ def _config(state: Mapping[str, Json]) -> Mapping[str, Json]:
     return config if isinstance(config, dict) else {}
 
 
-def number(run: StateRun, value: Json, field: str, default: float, holder: Json = None) -> float:
+def number(
+    run: StateRun,
+    value: Json,
+    field: str,
+    default: float,
+    holder: Json = None,
+    *,
+    negative: str = RUNTIME,
+) -> float:
     """Return the number in a field, or at the path in the field whose name ends in ``Path``.
 
     Args:
@@ -41,16 +49,48 @@ def number(run: StateRun, value: Json, field: str, default: float, holder: Json 
         field: The field's name without ``Path``.
         default: The number if neither field exists.
         holder: The object with the field; the state if None.
+        negative: The name of the error for a negative number.
 
     Raises:
-        StateFailure: If the value is not a number of at least 0.
+        StateFailure: If the value is not a number, or not in the range of the field.
     """
     holder = run.state if holder is None else holder
     found = given(holder, field, run.view(value), default)
-    if found is not default and not (is_number(found) and found >= 0):
-        message = f"{field} of the state '{run.name}' must be a number of at least 0, got {found}"
-        raise StateFailure(RUNTIME, message)
-    return float(found)
+    if found is default:
+        return default
+    percentage = field == "ToleratedFailurePercentage"
+    amount = as_number(found, integer=not percentage)
+    if amount is None:
+        kind = "float" if percentage else "integer"
+        shown = found if isinstance(found, str) else dump(found)
+        message = f'The {field}Path field refers to value "{shown}" which is not a valid {kind}: '
+        raise StateFailure(RUNTIME, f"{message}{holder.get(f'{field}Path')}")
+    if percentage and not 0 <= amount <= 100:
+        raise StateFailure(RUNTIME, f"{field} must be between 0 and 100.")
+    if amount < 0:
+        positive = "field MaxItems must be positive"
+        message = f"{field} cannot be negative." if negative == RUNTIME else positive
+        raise StateFailure(negative, message)
+    return amount
+
+
+def as_number(value: Json, *, integer: bool) -> float | None:
+    """Return a number, also one that is given as text, as AWS accepts it at paths, observed.
+
+    Args:
+        value: Any value.
+        integer: Whether the number must be an integer.
+
+    Returns:
+        The number, or None if the value is none.
+    """
+    if isinstance(value, str):
+        try:
+            return float(int(value) if integer else float(value))
+        except ValueError:
+            return None
+    fits = is_integer(value) if integer else is_number(value)
+    return float(value) if fits else None
 
 
 def items_of(run: StateRun, value: Json) -> list[Json]:

@@ -9,12 +9,16 @@ from typing import Any
 from lokki_tf.testing.state_machines.findings import SCHEMA, Finding
 from lokki_tf.testing.state_machines.limits import MAP_LABEL_CHARACTERS, PAYLOAD_BYTES
 from lokki_tf.testing.state_machines.map_fields import processor_of
-from lokki_tf.testing.state_machines.path_rules import examine_path, examine_template
+from lokki_tf.testing.state_machines.path_rules import (
+    examine_either,
+    examine_path,
+    examine_template,
+)
 from lokki_tf.testing.state_machines.values import Json, is_number
 
 State = dict[str, Any]
 
-_LABEL = re.compile(r"[^\s?*<>{}\[\]:;,\\|^~$#%&`\"/\x00-\x1f\x7f-\x9f]+$")
+_LABEL = re.compile(r"[^\s?*<>{}\[\]:;,\\|^~$#%&`\"/\x00-\x1f\x7f-\x9f]+\Z")
 _DISTRIBUTED = (
     "ItemBatcher",
     "ItemReader",
@@ -44,6 +48,7 @@ _NUMBERS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "MaxConcurrency": ("an integer from 0", lambda n: isinstance(n, int) and n >= 0),
     "ToleratedFailureCount": ("an integer from 0", lambda n: isinstance(n, int) and n >= 0),
     "ToleratedFailurePercentage": ("a number from 0 to 100", lambda n: 0 <= n <= 100),
+    "MaxItems": ("an integer from 0", lambda n: isinstance(n, int) and n >= 0),
     "MaxItemsPerBatch": ("an integer from 1", lambda n: isinstance(n, int) and n > 0),
     "MaxInputBytesPerBatch": (
         f"an integer from 1 to {PAYLOAD_BYTES}",
@@ -60,6 +65,8 @@ def examine_map(state: State, location: str) -> Iterator[Finding]:
         yield Finding(SCHEMA, message, f"{location}/ItemProcessor")
         return
     yield from _examine_mode(state, processor, location)
+    for field, other in (("ItemProcessor", "Iterator"), ("ItemSelector", "Parameters")):
+        yield from examine_either(state, field, other, location)
     yield from _examine_label(state, location)
     yield from _examine_numbers(state, location)
     for field, allowed in _HOLDERS.items():
@@ -99,6 +106,7 @@ def _examine_numbers(holder: State, location: str) -> Iterator[Finding]:
         if not is_number(found) or not test(found):
             message = f"{field} must be {wanted}, got {found}"
             yield Finding(SCHEMA, message, f"{location}/{field}")
+        yield from examine_either(holder, field, f"{field}Path", location)
         if f"{field}Path" in holder:
             yield from examine_path(holder[f"{field}Path"], f"{location}/{field}Path")
 
@@ -116,3 +124,5 @@ def _examine_holder(holder: Json, name: str, allowed: set[str], location: str) -
     if "Resource" in holder and not known:
         yield Finding(SCHEMA, f"The resource '{resource}' is not supported", f"{location}/Resource")
     yield from _examine_numbers(holder, location)
+    if isinstance(holder.get("ReaderConfig"), dict):
+        yield from _examine_numbers(holder["ReaderConfig"], f"{location}/ReaderConfig")

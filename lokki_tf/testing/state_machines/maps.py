@@ -31,6 +31,7 @@ def _attempt(run: StateRun, value: Json) -> Json:
     concurrency = int(number(run, value, "MaxConcurrency", 0)) or INLINE_MAP_CONCURRENCY
     if frame.progress.redriven is None:
         frame.event("MapStateStarted", length=len(items))
+    run.begun = True
     frames = [
         frame.inner(progress, item_context(index, item))
         for index, (item, progress) in enumerate(
@@ -43,7 +44,7 @@ def _attempt(run: StateRun, value: Json) -> Json:
             return frames[index].progress.result
         return _iterate(run, selected(run, value, index, items[index]), index, frames[index])
 
-    return run_frames("Map", frame, frames, work, concurrency)
+    return run_frames(run, frames, work, concurrency)
 
 
 def _iterate(run: StateRun, value: Json, index: int, frame: Frame) -> Json:

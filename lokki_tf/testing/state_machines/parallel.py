@@ -13,6 +13,9 @@ from lokki_tf.testing.state_machines.transition import Transition
 from lokki_tf.testing.state_machines.values import Json
 from lokki_tf.testing.state_machines.work import parameters, run_work
 
+_STOPPED = ("Wait", "Parallel", "Map")
+"""Types of states, besides Task, that end with the event that they were aborted."""
+
 
 def run_parallel(run: StateRun) -> Transition:
     """Run a Parallel state."""
@@ -24,6 +27,7 @@ def _attempt(run: StateRun, value: Json) -> Json:
     frame = run.frame
     if frame.progress.redriven is None:
         frame.event("ParallelStateStarted")
+    run.begun = True
     branches = run.state["Branches"]
     frames = [frame.inner(progress) for progress in frame.progress.scopes(len(branches))]
 
@@ -33,17 +37,16 @@ def _attempt(run: StateRun, value: Json) -> Json:
             return inner.progress.result
         return inner.walk(branches[position], value, inner)
 
-    return run_frames("Parallel", frame, frames, work, len(branches))
+    return run_frames(run, frames, work, len(branches))
 
 
 def run_frames(
-    kind: str, frame: Frame, inners: Sequence[Frame], work: Callable[[int], Json], concurrency: int
+    run: StateRun, inners: Sequence[Frame], work: Callable[[int], Json], concurrency: int
 ) -> list[Json]:
-    """Run the inner frames of a state in parallel, close them, and add the state's last event.
+    """Run the inner frames of a state in parallel, close them, and add the event of success.
 
     Args:
-        kind: ``Parallel`` or ``Map``, the prefix of the event's type.
-        frame: The frame that the state runs in.
+        run: The visit of the Parallel or Map state.
         inners: A frame for each branch or iteration.
         work: A function that runs the inner frame at a position.
         concurrency: The number of frames that run at a time.
@@ -55,18 +58,42 @@ def run_frames(
         StateFailure: The first failure.
         Stopped: If the execution or branch was stopped.
     """
+    frame = run.frame
+
+    def marked(position: int) -> Json:
+        try:
+            return work(position)
+        except StateFailure:
+            inners[position].failed = True
+            raise
+
     try:
-        results = run_together(work, [inner.cancel_scope for inner in inners], concurrency)
-    except StateFailure as failure:
-        frame.event(f"{kind}StateFailed", error=failure.error, cause=failure.cause)
+        results = run_together(marked, [inner.cancel_scope for inner in inners], concurrency)
+    except StateFailure:
+        _record_aborted(run, inners)
         raise
     finally:
         for inner in inners:
             inner.close()
     frame.last_event = max([frame.last_event, *(inner.last_event for inner in inners)])
     frame.left_out = max([frame.left_out, *(inner.left_out for inner in inners)])
-    frame.event(f"{kind}StateSucceeded")
+    frame.event(f"{run.state['Type']}StateSucceeded")
     return results
+
+
+def _record_aborted(run: StateRun, inners: Sequence[Frame]) -> None:
+    """Add the events of the states and iterations that a failure of another one has stopped.
+
+    The failed task is recorded as aborted, too, as AWS answers, observed.
+    """
+    for index, inner in enumerate(inners):
+        if inner.progress.done or not inner.running:
+            continue
+        if inner.running == "Task" or (inner.running in _STOPPED and not inner.failed):
+            inner.event(f"{inner.running}StateAborted")
+        if run.state["Type"] == "Map" and not inner.failed:
+            inner.event("MapIterationAborted", name=run.name, index=index)
+    run.frame.last_event = max(inner.last_event for inner in inners)
 
 
 def run_together(

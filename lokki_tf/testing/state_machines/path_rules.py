@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from lokki_tf.testing.state_machines.expressions import parse_expression
 from lokki_tf.testing.state_machines.failures import PathSyntaxError
@@ -34,6 +34,15 @@ def examine_path(text: Json, location: str, *, result: bool = False) -> Iterator
     if reference.root != "$" or not reference.path.definite or keys != len(reference.path.steps):
         message = f"ResultPath must be a reference path, such as $.a.b or $.a[0], got '{text}'"
         yield Finding(SCHEMA, message, location)
+
+
+def examine_either(
+    holder: Mapping[str, Json], field: str, other: str, location: str
+) -> Iterator[Finding]:
+    """Yield a finding if two fields are set that exclude each other."""
+    if field in holder and other in holder:
+        message = f"{field} and {other} must not both be set"
+        yield Finding(SCHEMA, message, f"{location}/{other}")
 
 
 def examine_template(template: Json, location: str) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from lokki_tf.testing.state_machines.failures import PathNotFound, PathSyntaxError
 from lokki_tf.testing.state_machines.path_filters import parse_filter
@@ -37,7 +37,7 @@ class Path:
     text: str
     steps: tuple[Step, ...]
 
-    @property
+    @cached_property
     def definite(self) -> bool:
         """Whether the path selects one value and not a list of matches."""
         return all(step.definite for step in self.steps)
@@ -51,16 +51,16 @@ class Path:
         """Return the value of a definite path, or the list of all matches of an indefinite one.
 
         Raises:
-            PathNotFound: If the definite segments at the beginning of the path select no value.
+            PathNotFound: If a definite path selects no value.
         """
         found = [root]
-        certain = True
         for step in self.steps:
             found = [below for value in found for below in step.select(value)]
-            certain = certain and step.definite
-            if certain and not found:
-                raise PathNotFound(self.text, root)
-        return found[0] if certain else found
+        if not self.definite:
+            return found
+        if not found:
+            raise PathNotFound(self.text, root)
+        return found[0]
 
 
 @lru_cache(maxsize=8192)
@@ -97,7 +97,7 @@ class _Parser:
                     yield self._dotted()
             elif self.text.startswith(".", self.at):
                 self.at += 1
-                yield self._dotted()
+                yield self._filter() if self.text.startswith("[?(", self.at) else self._dotted()
             elif self.text.startswith("[", self.at):
                 yield self._bracket()
             else:

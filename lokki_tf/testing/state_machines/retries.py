@@ -5,15 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
-from lokki_tf.testing.state_machines.failures import StateFailure
+from lokki_tf.testing.state_machines.failures import TIMEOUT, StateFailure
 from lokki_tf.testing.state_machines.limits import DATA_LIMIT_EXCEEDED
 from lokki_tf.testing.state_machines.values import Json
 
-TIMEOUT = "States.Timeout"
 HEARTBEAT_TIMEOUT = "States.HeartbeatTimeout"
 ALL = "States.ALL"
 TASK_FAILED = "States.TaskFailed"
-_NO_TASK_FAILURES = (TIMEOUT, HEARTBEAT_TIMEOUT, DATA_LIMIT_EXCEEDED)
+_NO_TASK_FAILURES = (TIMEOUT, DATA_LIMIT_EXCEEDED)
 
 
 def matches(rule: Mapping[str, Json], failure: StateFailure) -> bool:
@@ -28,9 +27,7 @@ def matches(rule: Mapping[str, Json], failure: StateFailure) -> bool:
     names = rule["ErrorEquals"]
     if failure.terminal:
         return False
-    if failure.error in names:
-        return True
-    if failure.error == HEARTBEAT_TIMEOUT and TIMEOUT in names:
+    if failure.error in names or failure.alias in names:
         return True
     return ALL in names or (TASK_FAILED in names and failure.error not in _NO_TASK_FAILURES)
 

@@ -41,14 +41,13 @@ def call_service(
     service = integration.service.removeprefix("aws-sdk:")
     service = _CLIENTS.get(service, service)
     client = run.frame.settings.services.client(service)
+    optimized = not integration.service.startswith("aws-sdk:")
     if not integration.pattern.startswith(".sync"):
-        return call(client, integration.action, arguments)
+        return call(client, integration.action, arguments, optimized=optimized)
     wait = _WAITS.get((service, integration.action))
     if wait is None:
         raise StateFailure(RUNTIME, f"The local AWS cannot wait for {service}:{integration.action}")
-    # Recorded: StepFunctions.StateMachineDoesNotExistException.
-    name = "StepFunctions" if integration.service == "states" else None
-    answer = call(client, integration.action, wait.request(arguments), name)
+    answer = call(client, integration.action, wait.request(arguments), optimized=True)
     submitted(run, integration, answer)
     ending = run.frame.settings.services.ending(service, answer[wait.id])
     try:

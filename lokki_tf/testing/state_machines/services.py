@@ -104,7 +104,7 @@ class Callback:
     answered: Event = field(default_factory=Event)
     heard: Event = field(default_factory=Event)
     output: Json = None
-    failure: tuple[str, str] | None = None
+    failure: tuple[str | None, str | None] | None = None
 
 
 class Callbacks:

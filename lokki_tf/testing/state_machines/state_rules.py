@@ -10,9 +10,13 @@ from lokki_tf.testing.state_machines.choice import COMPARISONS
 from lokki_tf.testing.state_machines.findings import SCHEMA, Finding
 from lokki_tf.testing.state_machines.limits import VARIABLE_NAME_CHARACTERS
 from lokki_tf.testing.state_machines.map_rules import examine_map
-from lokki_tf.testing.state_machines.path_rules import examine_path, examine_template
+from lokki_tf.testing.state_machines.path_rules import (
+    examine_either,
+    examine_path,
+    examine_template,
+)
 from lokki_tf.testing.state_machines.task_rules import examine_task
-from lokki_tf.testing.state_machines.values import Json, is_integer, is_number
+from lokki_tf.testing.state_machines.values import Json, is_integer, is_number, timestamp
 
 State = dict[str, Any]
 
@@ -170,6 +174,11 @@ def _examine_catcher(rule: State, location: str) -> Iterator[Finding]:
         yield Finding(SCHEMA, f"Field '{field}' is not supported", f"{location}/{field}")
 
 
+def _examine_fail(state: State, location: str) -> Iterator[Finding]:
+    for field in ("Error", "Cause"):
+        yield from examine_either(state, field, f"{field}Path", location)
+
+
 def _examine_wait(state: State, location: str) -> Iterator[Finding]:
     fields = ("Seconds", "SecondsPath", "Timestamp", "TimestampPath")
     if sum(field in state for field in fields) != 1:
@@ -179,6 +188,9 @@ def _examine_wait(state: State, location: str) -> Iterator[Finding]:
     if not is_integer(seconds) or not 0 <= seconds <= 99_999_999:
         message = f"Seconds must be an integer from 0 to 99999999, got {seconds}"
         yield Finding(SCHEMA, message, f"{location}/Seconds")
+    if "Timestamp" in state and timestamp(state["Timestamp"]) is None:
+        message = f"Timestamp must be an RFC 3339 time, got '{state['Timestamp']}'"
+        yield Finding(SCHEMA, message, f"{location}/Timestamp")
 
 
 def _examine_choice(state: State, location: str) -> Iterator[Finding]:
@@ -233,6 +245,7 @@ def _examine_parallel(state: State, location: str) -> Iterator[Finding]:
 
 _RULES: dict[str, Callable[[State, str], Iterator[Finding]]] = {
     "Task": examine_task,
+    "Fail": _examine_fail,
     "Wait": _examine_wait,
     "Choice": _examine_choice,
     "Parallel": _examine_parallel,

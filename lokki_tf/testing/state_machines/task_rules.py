@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from lokki_tf.testing.state_machines.findings import SCHEMA, Finding
-from lokki_tf.testing.state_machines.resources import FUNCTION_ARN, INTEGRATION, parse_resource
+from lokki_tf.testing.state_machines.path_rules import examine_either
+from lokki_tf.testing.state_machines.resources import is_known, parse_resource
 from lokki_tf.testing.state_machines.values import Json, is_integer
 
 _SUBMIT_JOB_NEEDS = {"JobDefinition", "JobName", "JobQueue"}
@@ -19,19 +20,18 @@ _SUBMIT_JOB = _SUBMIT_JOB_NEEDS | {
 def examine_task(state: Mapping[str, Json], location: str) -> Iterator[Finding]:
     """Yield findings for the fields of a Task state."""
     resource = state.get("Resource")
-    if not isinstance(resource, str) or not (
-        FUNCTION_ARN.match(resource) or INTEGRATION.match(resource)
-    ):
-        message = f"Resource must be the ARN of a function or an integration, got '{resource}'"
+    if not isinstance(resource, str) or not is_known(resource):
+        message = (
+            f"The resource provided {resource} is not recognized. The value is not a valid "
+            "resource ARN, or the resource is not available in this region."
+        )
         yield Finding(SCHEMA, message, f"{location}/Resource")
     yield from _examine_parameters(state, f"{location}/Parameters")
     for field in ("TimeoutSeconds", "HeartbeatSeconds"):
         if field in state and not (is_integer(state[field]) and state[field] > 0):
             message = f"{field} must be a positive integer, got {state[field]}"
             yield Finding(SCHEMA, message, f"{location}/{field}")
-        if field in state and f"{field}Path" in state:
-            message = f"{field} and {field}Path must not both be set"
-            yield Finding(SCHEMA, message, f"{location}/{field}Path")
+        yield from examine_either(state, field, f"{field}Path", location)
 
 
 def _examine_parameters(state: Mapping[str, Json], location: str) -> Iterator[Finding]:

@@ -8,12 +8,18 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 
 from lokki_tf.testing.state_machines.cancel_scope import CancelScope
-from lokki_tf.testing.state_machines.failures import RUNTIME, StateFailure, Stopped, guarded
+from lokki_tf.testing.state_machines.failures import (
+    RUNTIME,
+    TIMEOUT,
+    StateFailure,
+    Stopped,
+    guarded,
+)
 from lokki_tf.testing.state_machines.frame import StateRun
 from lokki_tf.testing.state_machines.history import DETAILS
 from lokki_tf.testing.state_machines.lambda_tasks import call_function, invoke
 from lokki_tf.testing.state_machines.resources import Integration, parse_resource
-from lokki_tf.testing.state_machines.retries import HEARTBEAT_TIMEOUT, TIMEOUT
+from lokki_tf.testing.state_machines.retries import HEARTBEAT_TIMEOUT
 from lokki_tf.testing.state_machines.sdk_tasks import call_service, submitted
 from lokki_tf.testing.state_machines.services import Callback
 from lokki_tf.testing.state_machines.templates import given
@@ -83,7 +89,9 @@ def _wait_for_answer(run: StateRun, callback: Callback) -> Json:
             raise StateFailure(*callback.failure)
         if callback.answered.is_set():
             return callback.output
-    raise StateFailure(HEARTBEAT_TIMEOUT, "The task sent no heartbeat in time.")
+    # AWS names the error States.Timeout, observed. Rules may list either name (Developer Guide,
+    # "Handling errors in Step Functions workflows").
+    raise StateFailure(TIMEOUT, None, alias=HEARTBEAT_TIMEOUT)
 
 
 def _seconds(run: StateRun, field: str) -> float | None:
@@ -134,15 +142,18 @@ class _Events:
         frame = run.frame
         value = parameters(run, value)
         timeout = _seconds(run, "TimeoutSeconds")
-        limit = {} if timeout is None else {"timeoutInSeconds": int(timeout)}
+        limits = {
+            "timeoutInSeconds": timeout,
+            "heartbeatInSeconds": _seconds(run, "HeartbeatSeconds"),
+        }
+        limit = {key: int(seconds) for key, seconds in limits.items() if seconds is not None}
         frame.event(f"{self.prefix}Scheduled", **self.scheduled(value), **limit)
         frame.event(f"{self.prefix}Started", **self.known)
         try:
             result = _within(timeout, run, lambda cancel_scope: call(run, value, cancel_scope))
         except StateFailure as failure:
-            ending = "TimedOut" if failure.error in (TIMEOUT, HEARTBEAT_TIMEOUT) else "Failed"
-            details = {"error": failure.error, "cause": failure.cause}
-            frame.event(f"{self.prefix}{ending}", **self.known, **details)
+            ending = "TimedOut" if failure.error == TIMEOUT else "Failed"
+            frame.event(f"{self.prefix}{ending}", **self.known, **failure.details)
             raise
         frame.event(
             f"{self.prefix}Succeeded", **self.known, output=dump(result), outputDetails=DETAILS
@@ -176,9 +187,7 @@ def _within_seconds(
         result, end = done.get(timeout=timeout)
     except Empty:
         cancel_scope.revoke()  # stops the job or execution that the task has started
-        raise StateFailure(
-            TIMEOUT, f"The state '{run.name}' took longer than {timeout:g} s."
-        ) from None
+        raise StateFailure(TIMEOUT, None) from None
     if end is not None:
         raise end
     return result

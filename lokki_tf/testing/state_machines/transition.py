@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from lokki_tf.testing.state_machines.failures import StateFailure
+from lokki_tf.testing.state_machines.failures import TIMEOUT, StateFailure
 from lokki_tf.testing.state_machines.frame import StateRun
 from lokki_tf.testing.state_machines.values import Json
 
@@ -29,6 +29,11 @@ Runner = Callable[[StateRun], Transition]
 """Runs a state of one type, such as ``Choice``."""
 
 
-def describe(failure: StateFailure) -> dict[str, str]:
-    """Return the error output of a failure, the input of a catcher's next state."""
-    return {"Error": failure.error, "Cause": failure.cause}
+def describe(failure: StateFailure) -> dict[str, Json]:
+    """Return the error output of a failure, the input of a catcher's next state.
+
+    A timeout has an empty cause; other causes and errors that are absent are null, as AWS answers,
+    observed.
+    """
+    empty = "" if failure.error == TIMEOUT else None
+    return {"Error": failure.error, "Cause": empty if failure.cause is None else failure.cause}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from typing import Any, TypeAlias
 
 Json: TypeAlias = Any
 """A JSON value. It must not be changed in place, because states share values without copying."""
 
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)\Z")
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
@@ -39,6 +41,20 @@ def is_integer(value: Json) -> bool:
 def is_number(value: Json) -> bool:
     """Return whether a value is a number and not a boolean."""
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def timestamp(value: Json) -> datetime | None:
+    """Return the time that a text in the profile of ISO 8601 that ASL uses (RFC 3339) contains.
+
+    Returns:
+        The time, or None if the value is not such a text.
+    """
+    if not isinstance(value, str) or not _TIMESTAMP.match(value):
+        return None
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        return None
 
 
 def moment_text(moment: datetime) -> str:

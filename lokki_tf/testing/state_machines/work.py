@@ -32,8 +32,10 @@ def run_work(run: StateRun, attempt: Attempt) -> Transition:
         try:
             return _once(run, attempt)
         except StateFailure as failure:
-            delay = retriers.delay(failure)
+            delay = retriers.delay(run.located(failure))
             if delay is None:
+                if run.begun:  # AWS records neither the error nor attempts that are retried
+                    run.frame.event(f"{run.state['Type']}StateFailed")
                 return _caught(run, failure)
             run.frame.wait(delay, run.frame.settings.retry_delay_scale)
             run.retry_count += 1
