@@ -191,7 +191,7 @@ def test_aborted_branches(interpret: Interpret, task: Task) -> None:
     state = {"Type": "Parallel", "Branches": [machine(A=task("fail")), waiting], "End": True}
     run = interpret(machine(P=state), fail=fail)
     assert run.error == "ValueError"
-    assert [kind for kind in types(run) if "Aborted" in kind][0] == "TaskStateAborted"
+    assert next(kind for kind in types(run) if "Aborted" in kind) == "TaskStateAborted"
     assert types(run)[-2:] == ["ParallelStateFailed", "ExecutionFailed"]
 
 
@@ -274,7 +274,7 @@ def test_numbers_at_paths(
     ids=str,
 )
 def test_refused_states(state: Any) -> None:
-    """Fields that exclude each other, unknown integrations and texts that are no time are refused."""
+    """Fields that exclude each other, unknown integrations and invalid times are refused."""
     assert check(json.dumps(machine(A=state))) != ()
 
 

@@ -55,8 +55,8 @@ def number(
         StateFailure: If the value is not a number, or not in the range of the field.
     """
     holder = run.state if holder is None else holder
-    found = given(holder, field, run.view(value), default)
-    if found is default:
+    found = given(holder, field, run.view(value))
+    if found is None and f"{field}Path" not in holder:
         return default
     percentage = field == "ToleratedFailurePercentage"
     amount = as_number(found, integer=not percentage)

@@ -1,8 +1,8 @@
 """Make requests to services, with the names of ASL for fields and errors.
 
 In ASL the name of each field begins with a capital letter. *Optimized* integrations, such as
-``sqs:sendMessage``, use version 1 of the AWS SDK for Java, those of ``aws-sdk`` version 2. They name
-errors differently, and only the former add data about the HTTP response to the result.
+``sqs:sendMessage``, use version 1 of the AWS SDK for Java, those of ``aws-sdk`` use version 2. These
+name errors differently, and only the former add data about the HTTP response to the result.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any
 from lokki_tf.testing.state_machines.failures import RUNTIME, StateFailure
 from lokki_tf.testing.state_machines.values import Json, dump, moment_text
 
-
 _GENERAL = {
     "Batch": "AWSBatchException",
     "DynamoDB": "AmazonDynamoDBException",
@@ -26,7 +25,7 @@ _GENERAL = {
     "SQS": "AmazonSQSException",
     "StepFunctions": "AWSStepFunctionsException",
 }
-"""By service: the exception of the AWS SDK for Java 1 for errors that have no class of their own."""
+"""By service: the exception of the AWS SDK for Java 1 for errors without a class of their own."""
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _NO_METADATA = {"EventBridge"}
 
@@ -131,8 +130,8 @@ def _http(metadata: Mapping[str, Any]) -> dict[str, Json]:
 def _refused(model: Any, error: Any, optimized: bool) -> StateFailure:
     """Return the failure that Step Functions reports for an error of a service.
 
-    The error name is that of the exception in the AWS SDK for Java, which has a class for each error
-    in the service's model, and one for all others, such as ``AccessDenied`` of S3.
+    The error name is that of the exception in the AWS SDK for Java, which has a class for each
+    error in the service's model, and one for all others, such as ``AccessDenied`` of S3.
     """
     details = error.response["Error"]
     name = error_prefix(model.service_id, optimized=optimized)
