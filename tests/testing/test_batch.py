@@ -286,7 +286,7 @@ def test_without_waiting(account: LocalAws) -> None:
     """Without .sync the result is the job's id, and the job runs on."""
     account.create_state_machine("plain", machine(Resource=SYNC.removesuffix(".sync")))
     found = account.execute("plain").output
-    assert sorted(found) == ["JobArn", "JobId", "JobName"]
+    assert {"JobArn", "JobId", "JobName"} < set(found)
     assert ended(account, found["JobId"])["status"] == "SUCCEEDED"
 
 

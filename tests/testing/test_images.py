@@ -176,7 +176,7 @@ def test_in_a_state_machine(account: LocalAws) -> None:
     }
     account.create_state_machine("images", {"StartAt": "A", "States": {"A": state}})
     assert account.execute("images", {"a": 1}).output["Payload"]["event"] == {"a": 1}
-    assert account.execute("images", "raise").error == "KeyError"
+    assert account.execute("images", '"raise"').error == "KeyError"
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '{"app": "app"}', '{"uri": "a:1", "app": "no"}'])

@@ -1,7 +1,7 @@
 """Make requests to services, with the names of ASL for fields and errors.
 
 In ASL the name of each field begins with a capital letter. *Optimized* integrations, such as
-``sqs:sendMessage``, use version 1 of the AWS SDK for Java, those of ``aws-sdk`` use version 2. These
+``sqs:sendMessage``, use version 1 of the AWS SDK for Java, those of ``aws-sdk`` use version 2. They
 name errors differently, and only the former add data about the HTTP response to the result.
 """
 
@@ -135,7 +135,9 @@ def _refused(model: Any, error: Any, optimized: bool) -> StateFailure:
     """
     details = error.response["Error"]
     name = error_prefix(model.service_id, optimized=optimized)
-    code = _modelled(model, details["Code"]) or _general(name, optimized)
+    # The model has AccessDenied for one operation of S3 only; others raise S3Exception.
+    code = None if name == "S3" and details["Code"] == "AccessDenied" else details["Code"]
+    code = _modelled(model, code) or _general(name, optimized)
     metadata = error.response.get("ResponseMetadata", {})
     status, request_id = metadata.get("HTTPStatusCode", 400), metadata.get("RequestId", "")
     if optimized:
@@ -148,8 +150,10 @@ def _refused(model: Any, error: Any, optimized: bool) -> StateFailure:
     return StateFailure(f"{name}.{code}", f"{details['Message']} ({where})")
 
 
-def _modelled(model: Any, code: str) -> str | None:
+def _modelled(model: Any, code: str | None) -> str | None:
     """Return the name of the exception for an error code in a service's model, or None."""
+    if code is None:
+        return None
     for shape in model.error_shapes:
         if code in (shape.name, shape.error_code):
             name = str(shape.name)
