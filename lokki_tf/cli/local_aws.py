@@ -39,9 +39,9 @@ def run_on_local_aws(
         ExecutionFailed: If the execution does not succeed.
         MissingToolError: If the packages of a local AWS are not installed.
     """
-    from lokki_tf.operate import runs
     from lokki_tf.operate.clients import Aws
     from lokki_tf.operate.deployed import Deployed
+    from lokki_tf.operate.execution import start
     from lokki_tf.operate.stack import Stack
     from lokki_tf.testing import LocalAws
 
@@ -54,9 +54,9 @@ def run_on_local_aws(
         local = replace(config.aws, endpoint=aws.endpoint_url, region=aws.region, profile=None)
         stack = Stack.of(pipeline.definition, replace(config, aws=local))
         deployed = Deployed(stack, arn, {}, Aws(stack.config))
-        run = runs.start(deployed, parameters)
+        run = start(deployed, parameters, allow_pickle=True)
         try:
-            wait_for_result(deployed, run, as_json, quiet, allow_pickle=True, outlives=False)
+            wait_for_result(run, as_json, quiet, outlives=False)
         except ExecutionFailed as error:
             # The remedies for AWS name commands, which cannot reach the local AWS after its end.
             text = error.message.replace(" in AWS", " on the local AWS")

@@ -1,9 +1,8 @@
-"""The commands that run a pipeline in AWS: start, result, redrive."""
+"""The commands that run a pipeline in AWS: start, result, redrive, stop."""
 
 from __future__ import annotations
 
 import shlex
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,8 +17,7 @@ from .stacks import deployed_of, options_of_stack
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lokki_tf.operate.deployed import Deployed
-    from lokki_tf.operate.runs import AwsRun
+    from lokki_tf.operate.execution import Execution
     from lokki_tf.pipeline import Pipeline
 
     from .backfilling import Backfill
@@ -86,7 +84,7 @@ def start_command(pipeline: Pipeline, name: str = "start", *, wait: bool = False
 
         With --backfill, start a run for each value, wait for all, and print how they have ended.
         """
-        from lokki_tf.operate import runs
+        from lokki_tf.operate import execution
 
         values = taken(given)
         if backfill is not None:
@@ -112,13 +110,13 @@ def start_command(pipeline: Pipeline, name: str = "start", *, wait: bool = False
             return
         deployed = deployed_of(pipeline, region, stack_name)
         try:
-            run = runs.start(deployed, values, run_name)
+            run = execution.start(deployed, values, run_name, allow_pickle=allow_pickle)
         except OptionError as error:
             raise click.UsageError(str(error)) from None
         if wait:
-            wait_for_result(deployed, run, as_json, quiet, allow_pickle=allow_pickle)
+            wait_for_result(run, as_json, quiet)
         else:
-            _print_link(deployed, run)
+            _print_link(run)
             _print_name(run, as_json)
 
     with_parameters(start, parameters_of(pipeline))
@@ -141,10 +139,10 @@ def result_command(pipeline: Pipeline) -> click.Command:
         allow_pickle: bool,
     ) -> None:
         """Print the result of a run in AWS, wherever it is stored."""
-        from lokki_tf.operate import runs
+        from lokki_tf.operate.execution import execution
 
         deployed = deployed_of(pipeline, region, stack_name)
-        _print_result(deployed, runs.describe(deployed, run), as_json, allow_pickle)
+        _print_result(execution(deployed, run, allow_pickle=allow_pickle), as_json)
 
     return result
 
@@ -173,21 +171,45 @@ def redrive_command(pipeline: Pipeline) -> click.Command:
         It runs the code that is deployed now; with versions = true in [lambda], the code with
         which the run began.
         """
-        from lokki_tf.operate import following, redriving, runs
+        from lokki_tf.operate.execution import execution
 
         deployed = deployed_of(pipeline, region, stack_name)
-        found = runs.describe(deployed, run)
-        known = following.last_event(deployed, found.arn)
-        redriving.redrive(deployed, found)
+        found = execution(deployed, run, allow_pickle=allow_pickle).redrive()
         if not quiet:
-            _print_versions(redriving.versions_of(deployed, found))
+            _print_versions(found.versions)
         if wait:
-            wait_for_result(deployed, found, as_json, quiet, known, allow_pickle=allow_pickle)
+            wait_for_result(found, as_json, quiet)
         else:
-            _print_link(deployed, found)
+            _print_link(found)
             _print_name(found, as_json)
 
     return redrive
+
+
+def stop_command(pipeline: Pipeline) -> click.Command:
+    """``stop``."""
+
+    @click.command("stop")
+    @options_of_stack
+    @click.option(
+        "--run", "names", multiple=True, required=True, help="The run's name; may be repeated."
+    )
+    @click.option("--cause", default="", help="Why, for those who read the run later.")
+    def stop(
+        region: str | None, stack_name: str | None, names: tuple[str, ...], cause: str
+    ) -> None:
+        """Stop runs in AWS: no further step starts, and jobs end.
+
+        A Lambda function that is being called continues to its end.
+        """
+        from lokki_tf.operate.execution import execution
+
+        deployed = deployed_of(pipeline, region, stack_name)
+        for one in [execution(deployed, name) for name in names]:
+            one.stop(cause=cause)
+            write(one.name)
+
+    return stop
 
 
 def _print_versions(versions: Mapping[str, int]) -> None:
@@ -196,34 +218,23 @@ def _print_versions(versions: Mapping[str, int]) -> None:
         click.echo(f"it continues with the code with which it began: {named}", err=True)
 
 
-def _print_name(run: AwsRun, as_json: bool) -> None:
+def _print_name(run: Execution[Any], as_json: bool) -> None:
     write(as_json_text({"run": run.name, "arn": run.arn}) if as_json else run.name)
 
 
-def _print_link(deployed: Deployed, run: AwsRun) -> None:
-    link = deployed.link_of(run.arn)
-    click.echo(f"run {run.name}" + (f"\n  {link}" if link else ""), err=True)
+def _print_link(run: Execution[Any]) -> None:
+    click.echo(f"run {run.name}" + (f"\n  {run.link}" if run.link else ""), err=True)
 
 
 def wait_for_result(
-    deployed: Deployed,
-    run: AwsRun,
-    as_json: bool,
-    quiet: bool,
-    known: int = 0,
-    *,
-    allow_pickle: bool = False,
-    outlives: bool = True,
+    run: Execution[Any], as_json: bool, quiet: bool, *, outlives: bool = True
 ) -> None:
     """Show a run until it ends, and print its result.
 
     Args:
-        deployed: The deployed pipeline.
         run: The run.
         as_json: Whether the result is printed as JSON.
         quiet: Whether no progress is shown.
-        known: The number of the last event that is not shown again.
-        allow_pickle: Whether a result that is a pickle is loaded.
         outlives: Whether the run continues when this process is interrupted.
 
     Raises:
@@ -231,48 +242,23 @@ def wait_for_result(
     """
     try:
         if outlives:  # so that the name is printed before Ctrl-C can end the waiting
-            _print_link(deployed, run)
-        _follow(deployed, run, quiet, known)
+            _print_link(run)
+        run.wait(progress=not quiet)
     except KeyboardInterrupt:
         if outlives:
-            shows = deployed.stack.command(f"show --run {shlex.quote(run.name)}")
+            shows = run.deployed.stack.command(f"show --run {shlex.quote(run.name)}")
             click.echo(f"\nrun {run.name} continues in AWS: {shows}", err=True)
         raise
-    from lokki_tf.operate import runs
-
-    _print_result(deployed, runs.ended(deployed, run), as_json, allow_pickle)
+    _print_result(run, as_json)
 
 
-def _follow(deployed: Deployed, run: AwsRun, quiet: bool, known: int) -> None:
-    from lokki_tf.operate.following import follow
-    from lokki_tf.reporting import listener_for
-
-    settings, graph = deployed.stack.config.logging, deployed.stack.definition.whole
-    reports = (
-        nullcontext()
-        if quiet
-        else listener_for(
-            graph if graph.nodes else None,
-            level=settings.level,
-            progress_interval=settings.progress_interval,
-        )
-    )
-    with reports as on_event:
-        follow(deployed, run, on_event, known=known)
-
-
-def _print_result(deployed: Deployed, run: AwsRun, as_json: bool, allow_pickle: bool) -> None:
+def _print_result(run: Execution[Any], as_json: bool) -> None:
     """Print only a run's result on stdout.
 
     Raises:
         ExecutionFailed: If it did not succeed.
     """
-    from lokki_tf.operate import runs
-    from lokki_tf.operate.failures import failure
-    from lokki_tf.operate.results import result
-
-    if run.status != runs.SUCCEEDED:
-        raise failure(deployed, run)
-    if run.busy is not None:
-        click.echo(f"skipped: {run.busy}", err=True)
-    write(shown(result(deployed, run, allow_pickle=allow_pickle), as_json))
+    value = run.loaded()
+    if run.skipped is not None:
+        click.echo(f"skipped: {run.skipped}", err=True)
+    write(shown(value, as_json))

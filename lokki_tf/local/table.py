@@ -21,12 +21,13 @@ COLUMNS = ("step", "status", "seconds", "result")
 _COLOURS = {
     "done": "green", "cached": "blue", "skipped": "gray", "failed": "red",
     "failed, caught": "darkorange",
-    "interrupted": "darkorange", "not run": "gray",
+    "interrupted": "darkorange", "aborted": "darkorange", "not run": "gray",
+    "running": "blue",
 }  # fmt: skip
 
 
 class Tabular(Protocol):
-    """What a table shows of a run, see :class:`lokki_tf.local.Run`."""
+    """What a table shows of a run, see :class:`lokki_tf.local.Run`, or of one in AWS."""
 
     definition: Definition
     duration: float
@@ -40,7 +41,7 @@ class Tabular(Protocol):
         """Start and end of each node, in seconds."""
 
     @property
-    def errors(self) -> Mapping[str, BaseException]:
+    def errors(self) -> Mapping[str, BaseException | str]:
         """The error of each node that failed, by name."""
 
     @property
@@ -131,7 +132,7 @@ def rows_of(run: Tabular) -> Iterator[Row]:
 
 
 def _more(run: Tabular) -> list[str]:
-    hidden = len(run.definition.whole.nodes) - MOST_ROWS
+    hidden = len(run.status) - MOST_ROWS
     return [f"… and {hidden:,} more"] if hidden > 0 else []
 
 

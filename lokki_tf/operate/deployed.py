@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lokki_tf.config import local_value
-from lokki_tf.errors import AwsError, LokkiError
+from lokki_tf.errors import AwsError, CredentialsError, LokkiError, NoRegionError
 from lokki_tf.model import TerraformRef
 from lokki_tf.terraform.account import Account
 from lokki_tf.terraform.plan import JOB_LOG_GROUP, LOG_GROUP, function_name, job_name
@@ -18,6 +19,8 @@ from .clients import Aws, endpoint
 from .program import Program
 from .stack import Stack, not_deployed
 
+_STORE = re.compile(r'"store": ?"s3://([^/"]+)')
+"""The bucket in a state machine definition; the first one is the pipeline's own."""
 _CONSOLES = {
     "aws": "console.aws.amazon.com",
     "aws-cn": "console.amazonaws.cn",
@@ -34,7 +37,7 @@ class Deployed:
         arn: The state machine's ARN.
         functions: Names of its Lambda functions, by step.
         aws: AWS, in its account and region.
-        bucket: Name of its bucket, as Terraform returned it.
+        bucket: Name of its bucket, as Terraform or its state machine definition has it.
     """
 
     stack: Stack
@@ -87,7 +90,10 @@ class Deployed:
 
 
 def find(stack: Stack) -> Deployed:
-    """Find a deployed pipeline by Terraform's outputs, or else by its name in the account.
+    """Find a deployed pipeline by its name in the account.
+
+    If it is not there, and the folder that ``synth`` writes is here, Terraform's outputs are used:
+    they name the region of a deployment with ``--region``.
 
     Args:
         stack: The pipeline's stack.
@@ -96,12 +102,17 @@ def find(stack: Stack) -> Deployed:
         NotDeployedError: If it is not deployed.
         AwsError: If AWS refuses or cannot be reached.
     """
-    wanted = stack.config.aws.region
-    outputs = _outputs(stack)
-    arn = outputs.get("state_machine_arn") or ""
-    if arn and (not wanted or arn.split(":")[3] == wanted):
-        return deployed_from(stack, outputs)
-    return _by_name(stack)
+    try:
+        return _by_name(stack)
+    except CredentialsError:
+        raise
+    except (AwsError, NoRegionError):
+        wanted = stack.config.aws.region
+        outputs = _outputs(stack)
+        arn = outputs.get("state_machine_arn") or ""
+        if arn and (not wanted or arn.split(":")[3] == wanted):
+            return deployed_from(stack, outputs)
+        raise
 
 
 def deployed_from(stack: Stack, outputs: Mapping[str, Any]) -> Deployed:
@@ -135,13 +146,14 @@ def _by_name(stack: Stack) -> Deployed:
     partition = aws.partition()
     arn = f"arn:{partition}:states:{region}:{account}:stateMachine:{stack.name}"
     try:
-        aws.call("stepfunctions", "describe_state_machine", stateMachineArn=arn)
+        found = aws.call("stepfunctions", "describe_state_machine", stateMachineArn=arn)
     except AwsError as error:
         if error.code != "StateMachineDoesNotExist":
             raise
         raise not_deployed(stack, f"in {region} of account {account}") from None
     names = {step.name: function_name(stack.name, step.name) for step in stack.definition.steps}
-    return Deployed(stack, arn, names, aws)
+    store = _STORE.search(found["definition"])
+    return Deployed(stack, arn, names, aws, store and store[1])
 
 
 def outputs_line(outputs: Mapping[str, Any]) -> str:

@@ -27,7 +27,7 @@ from lokki_tf.runtime.call import SKIPPED
 from lokki_tf.runtime.failures import details_of, node_of, payload_of
 
 from .remote import RemoteError, remote_error
-from .tasks import answer_of, is_aside, is_skipped, left_error, moves_of, start_error
+from .tasks import answer_of, is_aside, is_callback, is_skipped, left_error, moves_of, start_error
 from .visits import ItemCounts, Visit, up
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ class Tracker:
     last: int = field(default=0, init=False)
     """Id of the last event that was read."""
     ended: bool = field(default=False, init=False)
+    done: list[Visit] = field(default_factory=list, init=False)
+    """Visits of steps and maps that have a result, in the order of their ends."""
     _stalled: list[Visit] = field(default_factory=list, init=False)
     _undecided: list[Visit] = field(default_factory=list, init=False)
     """Failures that either a catcher of the step or that of the cleanup step has caught."""
@@ -114,7 +116,10 @@ class Tracker:
         if kind.endswith("StateEntered"):
             return self._entered(kind, details, when, before, events)
         if kind.endswith("StateExited"):
-            return self._exited(up(before, name=details["name"]), when, events)
+            visit = up(before, name=details["name"])
+            if visit is not None:
+                visit.left = details
+            return self._exited(visit, when, events)
         if kind == "MapIterationStarted":
             return Visit("Iteration", "", int(details["index"]), before, when)
         if kind in ("MapIterationSucceeded", "MapIterationFailed", "MapIterationAborted"):
@@ -184,6 +189,7 @@ class Tracker:
         if visit.kind == "Map":
             if visit.map_run:
                 self._count(visit, when, events)
+            self.done.append(visit)
             if not visit.is_reported:  # a map whose failure was reported has no second event
                 events.append(self._event("map_finished", visit, when, total=visit.total or 0))
         elif visit.kind == "Wait":
@@ -192,6 +198,8 @@ class Tracker:
             self._left_check(visit, when, events)
         elif visit.kind == "Task":
             done: EventKind = "step_skipped" if visit.skipped else "step_finished"
+            if not visit.skipped:
+                self.done.append(visit)
             events.append(self._event(done, visit, when))
         return visit.outer
 
@@ -208,6 +216,8 @@ class Tracker:
         if start.failure is not None:
             return self._maybe_caught(start, events)
         self.open.remove(start)
+        start.output = visit.output
+        self.done.append(start)
         events.append(self._event("step_finished", start, when))
         return visit.outer
 
@@ -232,6 +242,7 @@ class Tracker:
         error, failed = visit.failure or (RemoteError(), visit.began)
         self._begun(visit, events)
         events.append(self._event("step_caught", visit, failed, error))
+        self.done.append(visit)
         self.open.remove(visit)
         visit.failure = None
         return visit.outer
@@ -296,11 +307,13 @@ class Tracker:
                 return before
             visit.answer, visit.asks = answer_of(details), bool(payload.get("asks"))
             visit.is_job = details.get("resourceType") in ("batch", "states")
+            visit.is_callback = is_callback(details)
             self._scheduled(visit, node, when, events)
         elif visit is None:
             return before
         elif kind.endswith("Succeeded"):
             visit.skipped = is_skipped(details) or self._is_job_skipped(visit)
+            visit.output = details.get("output")
             if visit.asks and not visit.skipped:
                 visit.kind = ASIDE  # the job follows
             elif visit.asks:
@@ -311,7 +324,7 @@ class Tracker:
                 return visit
             pipeline = self._starts.get(visit.name)
             found = details if pipeline is None else start_error(details, pipeline)
-            visit.failure = remote_error(found), when
+            visit.failure, visit.error = (remote_error(found), when), found
             if is_not_ready(visit.failure[0]):  # a poll, which is always repeated
                 events.append(self._event("step_retried", visit, when, visit.failure[0]))
                 visit.failure = None
@@ -372,7 +385,7 @@ class Tracker:
         aside.raised = aside.job is not None and kind.endswith(_FAILURES)
         error = left_error(details)
         if caught and error:
-            caught[-1].failure = remote_error(error), when
+            caught[-1].failure, caught[-1].error = (remote_error(error), when), error
 
     def _lost_values(
         self,
@@ -384,9 +397,10 @@ class Tracker:
     ) -> None:
         """Record that parameters or the result of a started pipeline could not be moved."""
         failure = (remote_error(details), when) if kind.endswith(_FAILURES) else None
+        aside.output = details.get("output")
         start = aside if moves[0] == "parameters" else self._start_of(aside, moves)
         if start is not None:
-            start.failure = failure
+            start.failure, start.error = failure, details
 
     def _scheduled(self, visit: Visit, node: str | None, when: float, events: list[Event]) -> None:
         if visit.failure is not None:

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +80,7 @@ class Wanted:
     """Selection of lines.
 
     Args:
-        steps: The steps.
+        steps: The steps; none for all.
         start: The earliest time, in seconds since 1970.
         end: The latest time; now by default.
         run: The run; all runs by default.
@@ -235,6 +235,29 @@ class _Stream:
         waiting, self._waiting = self._waiting, []
         for line in waiting:
             yield LogLine(line.time, line.step, line.text, line.entry, self._run, self._node)
+
+
+def log_lines(
+    deployed: Deployed, wanted: Wanted, is_over: Callable[[], bool] | None = None
+) -> Iterator[LogLine]:
+    """Yield the lines of logs of a pipeline, in the order of time.
+
+    Args:
+        deployed: The pipeline.
+        wanted: The lines to read; without steps, those of all.
+        is_over: Returns whether no more lines will be written, if new ones are awaited.
+
+    Raises:
+        OptionError: If there is no such step.
+    """
+    logged = tuple(deployed.log_groups)
+    unknown = [step for step in wanted.steps if step not in logged]
+    if unknown:
+        raise OptionError(
+            f"the step must be one of those with a log ({', '.join(logged)}), got {unknown[0]!r}"
+        )
+    reader = Reader(deployed, replace(wanted, steps=wanted.steps or logged))
+    yield from reader.lines() if is_over is None else reader.follow(is_over)
 
 
 def _entry(text: str) -> dict[str, Any]:

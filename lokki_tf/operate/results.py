@@ -8,8 +8,9 @@ and bytes: these contain no code.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import LokkiError, SerializationError
@@ -47,6 +48,94 @@ class _NoModules(dict[str, str]):
         raise _ClassRefusedError(module)
 
 
+class Reader:
+    """Reads values of a pipeline's executions from its bucket.
+
+    Args:
+        read: Returns the bytes of an object by its URI.
+        allow_pickle: Whether pickles with classes are loaded; a :class:`NotLoaded` replaces them
+            otherwise.
+    """
+
+    def __init__(self, read: Callable[[str], bytes], *, allow_pickle: bool = False) -> None:
+        from lokki_tf.packaging import main_module
+
+        self.read = read
+        self.allows_pickle = allow_pickle
+        self._modules: Mapping[str, str] = (
+            {main_module(): "__main__"} if allow_pickle else _NoModules()
+        )
+
+    @classmethod
+    def of(cls, deployed: Deployed, *, allow_pickle: bool = False) -> Reader:
+        """Return a reader that refuses what no step of a deployed pipeline has written.
+
+        Args:
+            deployed: The pipeline.
+            allow_pickle: Whether pickles with classes are loaded.
+        """
+        store = deployed.store
+
+        def read(uri: str) -> bytes:
+            refuse_outside(uri, store)
+            return verified(uri, deployed.aws.read(uri))
+
+        return cls(read, allow_pickle=allow_pickle)
+
+    def read_all(self, uris: Iterable[str]) -> dict[str, bytes]:
+        """Return the bytes of several objects, read in parallel."""
+        wanted = list(dict.fromkeys(uris))
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return dict(zip(wanted, pool.map(self.read, wanted), strict=True))
+
+    def expanded(self, envelope: Envelope) -> Envelope:
+        """Return an envelope in which results of maps and jobs are their envelopes."""
+        from lokki_tf.runtime.maps import expanded
+
+        return expanded(envelope, self.read, self.read_all)
+
+    def value(self, envelope: Envelope, wholes: Mapping[str, Any] | None = None) -> Any:
+        """Return the value of an envelope.
+
+        Args:
+            envelope: An expanded envelope.
+            wholes: The values of which parts are selected.
+        """
+        from lokki_tf.runtime.envelope import unpack
+
+        try:
+            return unpack(envelope, self.read, self._modules, wholes)
+        except _ClassRefusedError as refused:
+            return NotLoaded(str(refused))
+
+
+@contextmanager
+def readable_here(what: str) -> Iterator[None]:
+    """Explain errors of values that cannot be read, within the context.
+
+    Args:
+        what: What is read: ``the result of run x``.
+
+    Raises:
+        SerializationError: If a value cannot be deserialized, or an object was changed or is not
+            the pipeline's.
+    """
+    try:
+        yield
+    except LokkiError:
+        raise
+    except UntrustedReferenceError as error:
+        raise SerializationError(
+            f"{what} is not loaded: {error}",
+            remedy="find out who wrote it: it was not a step of this pipeline",
+        ) from None
+    except Exception as error:
+        raise SerializationError(
+            f"{what} cannot be read here: {type(error).__name__}: {error}",
+            remedy="its classes and packages must be importable here, as they were in the step",
+        ) from None
+
+
 def values(
     output: Mapping[str, Any], read: Callable[[str], bytes], *, allow_pickle: bool = False
 ) -> dict[str, Any]:
@@ -57,28 +146,15 @@ def values(
     Args:
         output: The execution's output: envelopes, by name.
         read: Returns the bytes of an object by its URI.
-        allow_pickle: Whether pickles with classes are loaded; a :class:`NotLoaded` replaces them
-            otherwise.
+        allow_pickle: As for :class:`Reader`.
     """
-    from lokki_tf.packaging import main_module
-    from lokki_tf.runtime.envelope import unpack
-    from lokki_tf.runtime.maps import expanded
+    return _values(output, Reader(read, allow_pickle=allow_pickle))
 
-    def read_all(uris: Iterable[str]) -> dict[str, bytes]:
-        wanted = list(dict.fromkeys(uris))
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            return dict(zip(wanted, pool.map(read, wanted), strict=True))
 
-    def value(envelope: Envelope) -> Any:
-        modules = {main_module(): "__main__"} if allow_pickle else _NoModules()
-        try:
-            return unpack(envelope, read, modules)
-        except _ClassRefusedError as refused:
-            return NotLoaded(str(refused))
-
-    envelopes = {name: expanded(one, read, read_all) for name, one in output.items()}
+def _values(output: Mapping[str, Any], reader: Reader) -> dict[str, Any]:
+    envelopes = {name: reader.expanded(one) for name, one in output.items()}
     return {
-        name: value(one)
+        name: reader.value(one)
         for name, one in envelopes.items()
         if "skipped" not in one  # of a job, only the expanded envelope contains it
     }
@@ -90,33 +166,16 @@ def result(deployed: Deployed, run: AwsRun, *, allow_pickle: bool = False) -> An
     Args:
         deployed: The pipeline.
         run: A run that has succeeded.
-        allow_pickle: As for :func:`values`.
+        allow_pickle: As for :class:`Reader`.
 
     Raises:
         AwsError: If an object cannot be read.
         SerializationError: If a value cannot be deserialized, or an object was changed or is not
             the pipeline's.
     """
-    output, store = json.loads(run.output or "{}"), deployed.store
-
-    def read(uri: str) -> bytes:
-        refuse_outside(uri, store)
-        return verified(uri, deployed.aws.read(uri))
-
-    try:
-        found = values(output, read, allow_pickle=allow_pickle)
-    except LokkiError:
-        raise
-    except UntrustedReferenceError as error:
-        raise SerializationError(
-            f"the result of run {run.name} is not loaded: {error}",
-            remedy="find out who wrote it: it was not a step of this pipeline",
-        ) from None
-    except Exception as error:
-        raise SerializationError(
-            f"the result of run {run.name} cannot be read here: {type(error).__name__}: {error}",
-            remedy="its classes and packages must be importable here, as they were in the step",
-        ) from None
+    output = json.loads(run.output or "{}")
+    with readable_here(f"the result of run {run.name}"):
+        found = _values(output, Reader.of(deployed, allow_pickle=allow_pickle))
     if len(output) == 1:
         return found.get(next(iter(output)))
     return found

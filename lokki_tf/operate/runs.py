@@ -159,6 +159,25 @@ def describe(deployed: Deployed, run: str | None) -> AwsRun:
     return AwsRun.of(answer)
 
 
+def stop(deployed: Deployed, run: AwsRun, error: str, cause: str) -> AwsRun:
+    """Stop a run, and return it as it has ended.
+
+    Args:
+        deployed: The pipeline.
+        run: The run.
+        error: Name of the error that it ends with.
+        cause: Text of the error.
+
+    Raises:
+        AwsError: If it has ended, or AWS refuses.
+    """
+    if not run.is_running:
+        status = run.status.lower().replace("_", " ")
+        raise AwsError(f"run {run.name} cannot be stopped: it has ended ({status})")
+    deployed.aws.call(SERVICE, "stop_execution", executionArn=run.arn, error=error, cause=cause)
+    return ended(deployed, run)
+
+
 def ended(deployed: Deployed, run: AwsRun) -> AwsRun:
     """Return a run whose history shows that it has ended.
 

@@ -1,8 +1,8 @@
-"""The state of each step of a run, from its events."""
+"""What has happened in a run, and the state of each of its steps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lokki_tf.local import Event
 
     from .deployed import Deployed
+    from .history import Tracker
     from .runs import AwsRun
 
 _BEGUN = ("step_started", "map_started", "wait_started")
@@ -81,22 +82,41 @@ class StepState:
         return {name: value for name, value in found.items() if value is not None}
 
 
-def step_states(deployed: Deployed, run: AwsRun) -> list[StepState]:
-    """Return the steps of a run in the graph's order; of a routed pipeline, as they were visited.
+@dataclass(frozen=True, slots=True)
+class RunHistory:
+    """All that has happened in a run.
 
     Args:
-        deployed: The pipeline.
-        run: The run.
+        tracker: It has read the history.
+        events: As those of a local run.
     """
-    tracker = tracker_of(deployed)
-    events = [one for page in history(deployed, run.arn) for one in tracker.read(page)]
-    states = {node.name: StepState(node.name) for node in deployed.stack.definition.whole.nodes}
-    inner = {node.name for node in deployed.stack.definition.whole.every()} - set(states)
-    _add_up(states, [one for one in events if one.node not in inner])
-    for name, one in tracker.items.items():
-        if name in states:
-            states[name].items = one.done, one.failed, one.total
-    return list(states.values())
+
+    tracker: Tracker
+    events: Sequence[Event]
+
+    @classmethod
+    def of(cls, deployed: Deployed, run: AwsRun) -> RunHistory:
+        """Read the history of a run.
+
+        Args:
+            deployed: The pipeline.
+            run: The run.
+        """
+        tracker = tracker_of(deployed)
+        return cls(
+            tracker, [one for page in history(deployed, run.arn) for one in tracker.read(page)]
+        )
+
+    def states(self) -> list[StepState]:
+        """Return the steps in the graph's order; of a routed pipeline, as they were visited."""
+        whole = self.tracker.definition.whole
+        states = {node.name: StepState(node.name) for node in whole.nodes}
+        inner = {node.name for node in whole.every()} - set(states)
+        _add_up(states, [one for one in self.events if one.node not in inner])
+        for name, one in self.tracker.items.items():
+            if name in states:
+                states[name].items = one.done, one.failed, one.total
+        return list(states.values())
 
 
 def _add_up(states: dict[str, StepState], events: Iterable[Event]) -> None:

@@ -23,6 +23,7 @@ class Visit:
         answer: URI of a job's answer.
         asks: Whether the task only decides whether a job runs.
         is_job: Whether the task is a job of Batch.
+        is_callback: Whether the task waits for an answer.
         job: The job whose error a task raises.
         raised: Whether that task has raised the error.
         moves: Of a function that moves values of a started pipeline: ``parameters`` or ``result``,
@@ -33,6 +34,9 @@ class Visit:
         failed: How many items have failed.
         map_error: Error and cause of a Distributed Map's run.
         is_reported: Whether the failure of a map has been reported.
+        output: The output of a task's last attempt, as JSON.
+        left: Details of the event with which the state was left.
+        error: Error and cause of the last attempt, as AWS has them.
     """
 
     kind: str
@@ -46,6 +50,7 @@ class Visit:
     answer: str | None = None
     asks: bool = False
     is_job: bool = False
+    is_callback: bool = False
     job: str | None = None
     raised: bool = False
     moves: tuple[str, str] | None = None
@@ -55,6 +60,9 @@ class Visit:
     failed: int = 0
     map_error: Mapping[str, Any] | None = None
     is_reported: bool = False
+    output: str | None = None
+    left: Mapping[str, Any] | None = None
+    error: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from lokki_tf.authoring import built, checked, cleanup_of, ends_of, notice_of, routed_cleanup
 from lokki_tf.authoring.calls import placeholders_of
@@ -21,6 +21,7 @@ from lokki_tf.model import Definition, Finding, Graph, findings_of, raise_errors
 from lokki_tf.model.texts import Picture, Text
 from lokki_tf.tracebacks import ends_at_caller
 
+from .deployed import DeployedPipeline
 from .limits import refuse_large
 from .local_runs import parameters_of_run, refuse_parallel, run_locally, settings_of
 from .starts import check_starts, remember, started_pipelines
@@ -87,7 +88,7 @@ def collected(pipeline: Any, name: str, collect: Callable[[], T]) -> T:
 
 
 @ends_at_caller
-class Pipeline(Included, Generic[R_co]):
+class Pipeline(Included, DeployedPipeline[R_co]):
     """Steps that depend on each other, as one unit that runs locally and in AWS.
 
     Args:

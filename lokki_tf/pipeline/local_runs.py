@@ -96,8 +96,12 @@ def run_locally(
             )
 
 
-def parameters_of_run(given: Any) -> dict[str, Any]:
+def parameters_of_run(given: Any, method: str = "local_run") -> dict[str, Any]:
     """Return the parameters that a user passes to a run, if they are a dict.
+
+    Args:
+        given: The parameters.
+        method: The method to which they are passed.
 
     Raises:
         BindingError: If they are something else.
@@ -106,7 +110,7 @@ def parameters_of_run(given: Any) -> dict[str, Any]:
         raise BindingError(
             f"parameters must be a dict by name, got {given!r}",
             place=calling_place(),
-            remedy='write local_run({"name": value})',
+            remedy=f'write {method}({{"name": value}})',
         )
     return dict(given or {})
 

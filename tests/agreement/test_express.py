@@ -21,7 +21,7 @@ from lokki_tf.operate.clients import Aws
 from lokki_tf.operate.deployed import Deployed
 from lokki_tf.operate.failures import failure
 from lokki_tf.operate.stack import Stack
-from lokki_tf.operate.states import step_states
+from lokki_tf.operate.states import RunHistory
 from lokki_tf.operate.waiting import waiting_steps
 from lokki_tf.testing import LocalAws
 
@@ -199,7 +199,7 @@ def test_the_failed_item_is_reported(pipeline: Any, says: str, aws: LocalAws) ->
     found = failure(deployed, run)
     assert found.message == says
     assert "in refuses" in found.trace
-    states = {one.node: one for one in step_states(deployed, run)}
+    states = {one.node: one for one in RunHistory.of(deployed, run).states()}
     (map_name,) = (name for name in states if name.endswith("_map"))
     assert states[map_name].status == "failed"
     assert states[map_name].items is not None

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from lokki_tf.cli.lines import LineWriter
 from lokki_tf.errors import OptionError
+from lokki_tf.operate.lines import LineWriter
 from lokki_tf.operate.logs import LogLine, _Stream, moment
 
 REQUEST = "6bc28136-1c4f-4b8e-9d0a-0123456789ab"

@@ -111,7 +111,7 @@ def test_tail_has_no_end(folder: Folder) -> None:
     """Options that contradict each other are refused before any request to AWS."""
     done = folder.run("logs", "--tail", "--end", "2024-01-01")
     assert done.returncode == 2
-    assert "--tail has no end" in done.stderr
+    assert "--follow has no end" in done.stderr
 
 
 def test_without_boto3_the_extra_is_named(folder: Folder) -> None:

@@ -12,7 +12,7 @@ from lokki_tf.reporting import HumanFormatter, LogLevel
 from lokki_tf.reporting.words import format_event
 
 if TYPE_CHECKING:
-    from lokki_tf.operate.logs import LogLine
+    from .logs import LogLine
 
 _KINDS: Mapping[str, EventKind] = {
     "step_start": "step_started",
@@ -66,3 +66,13 @@ class LineWriter:
         sentence = words.sentence.replace(f"'{entry['node']}'", f"'{entry['node']}'{item}", 1)
         record = logging.LogRecord("lokki_tf", level, "", 0, sentence, None, None)
         return self._plain.format(record)
+
+
+class LogLines(list["LogLine"]):
+    """Lines of logs, which are shown as text."""
+
+    def __str__(self) -> str:
+        writer = LineWriter()
+        return "\n".join(map(writer.text, self))
+
+    __repr__ = __str__

@@ -1,0 +1,168 @@
+"""The methods of every pipeline for what is deployed: start, executions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, cast
+
+from lokki_tf.tracebacks import ends_at_caller
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from typing_extensions import TypeVar  # type checkers have it
+
+    from lokki_tf.config import Config
+    from lokki_tf.model import Definition
+    from lokki_tf.operate.deployed import Deployed
+    from lokki_tf.operate.execution import Execution, Executions
+
+    from .triggers import EventRun
+
+    R_co = TypeVar("R_co", covariant=True, default=Any)
+else:
+    from typing import TypeVar
+
+    R_co = TypeVar("R_co", covariant=True)
+
+
+@ends_at_caller
+class DeployedPipeline(Generic[R_co]):
+    """What a pipeline can do once it is deployed.
+
+    It is found by its name in the account and region; the folder that ``synth`` writes is not
+    needed. :meth:`Pipeline.named` gives a pipeline under another name.
+    """
+
+    if TYPE_CHECKING:
+
+        @property
+        def definition(self) -> Definition:
+            """The definition, as frozen data."""
+
+        def check_parameters(self, given: Mapping[str, Any]) -> None:
+            """Raise an error for unknown parameters."""
+
+        def event_input(
+            self,
+            event: Any,
+            trigger: str | None = None,
+            parameters: Mapping[str, Any] | None = None,
+            *,
+            config: Config | None = None,
+            stage: str | None = None,
+        ) -> EventRun:
+            """Return what a trigger starts for an event."""
+
+    def start(
+        self,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        event: Mapping[str, Any] | None = None,
+        trigger: str | None = None,
+        allow_pickle: bool = False,
+        region: str | None = None,
+        config: Config | None = None,
+        stage: str | None = None,
+    ) -> Execution[R_co]:
+        """Start an execution in AWS, and return it at once.
+
+        ::
+
+            execution = pipe.start({"day": "2024-01-01"}).wait()
+            execution.result
+
+        Args:
+            parameters: Values of its parameters, by name.
+            name: The execution's name; AWS generates one by default. A name can be used once in 90
+                days.
+            event: An event of EventBridge, from which a trigger makes parameters and name.
+            trigger: Name of that trigger; by default the one that the event matches.
+            allow_pickle: Whether results that are pickles are loaded: they can run any code of
+                whoever can write to the pipeline's bucket.
+            region: AWS region; by default that of the settings or the environment.
+            config: Settings; by default those of ``lokki.toml`` and the environment.
+            stage: Stage of those settings; by default that in ``LOKKI_STAGE``.
+
+        Raises:
+            BindingError: If a parameter is missing, unknown, of the wrong type or too large.
+            NotDeployedError: If the pipeline is not deployed.
+            AwsError: If AWS refuses or cannot be reached.
+        """
+        from lokki_tf.operate.execution import start
+
+        from .local_runs import parameters_of_run
+
+        given = parameters_of_run(parameters, "start")
+        if event is not None or trigger is not None:
+            begun = self.event_input(event, trigger, given, config=config, stage=stage)
+            given, name = dict(begun.input), name or begun.name
+        self.check_parameters(given)
+        deployed = self._deployed(region, config, stage)
+        return cast("Execution[R_co]", start(deployed, given, name, allow_pickle=allow_pickle))
+
+    def execution(
+        self,
+        name: str | None = None,
+        *,
+        allow_pickle: bool = False,
+        region: str | None = None,
+        config: Config | None = None,
+        stage: str | None = None,
+    ) -> Execution[R_co]:
+        """Return an execution in AWS.
+
+        Args:
+            name: Its name or ARN; by default the last one.
+            allow_pickle: As for :meth:`start`.
+            region: As for :meth:`start`.
+            config: As for :meth:`start`.
+            stage: As for :meth:`start`.
+
+        Raises:
+            NotDeployedError: If the pipeline is not deployed.
+            UnknownRunError: If there is no such execution.
+            AwsError: If AWS refuses or cannot be reached.
+        """
+        from lokki_tf.operate.execution import execution
+
+        deployed = self._deployed(region, config, stage)
+        return cast("Execution[R_co]", execution(deployed, name, allow_pickle=allow_pickle))
+
+    def executions(
+        self,
+        most: int = 10,
+        *,
+        allow_pickle: bool = False,
+        region: str | None = None,
+        config: Config | None = None,
+        stage: str | None = None,
+    ) -> Executions[R_co]:
+        """Return the last executions in AWS, the latest first.
+
+        Args:
+            most: The maximum number.
+            allow_pickle: As for :meth:`start`.
+            region: As for :meth:`start`.
+            config: As for :meth:`start`.
+            stage: As for :meth:`start`.
+
+        Returns:
+            A list that is shown as a table.
+
+        Raises:
+            NotDeployedError: If the pipeline is not deployed.
+            AwsError: If AWS refuses or cannot be reached.
+        """
+        from lokki_tf.operate.execution import executions
+
+        deployed = self._deployed(region, config, stage)
+        return cast("Executions[R_co]", executions(deployed, most, allow_pickle=allow_pickle))
+
+    def _deployed(self, region: str | None, config: Config | None, stage: str | None) -> Deployed:
+        from lokki_tf.config import load_config
+        from lokki_tf.operate.deployed import find
+        from lokki_tf.operate.stack import Stack
+
+        settings = config or load_config(stage=stage)
+        return find(Stack.of(self.definition, settings, region=region, script=None))
