@@ -44,8 +44,8 @@ ADVERSARIAL = (
     *("local/test_resume.py", "local/test_database.py"),
 )
 """Tests of inputs that were made to deceive, of faults, of kills and of full disks."""
-SETTINGS = {"": "", " under a key": f'[aws]\nkms_key = "{KEY}"\n'}
-"""The variants of the generated files: default settings, and with a customer managed key."""
+SETTINGS = {"": "", " under a key": f'[aws]\nkms_key = "{KEY}"\n[lambda]\nversions = true\n'}
+"""The variants of the files: default settings, and a customer managed key with versions."""
 
 
 def audit() -> int:
