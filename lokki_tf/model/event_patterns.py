@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+from .terraform_refs import TerraformRef
+
 LONGEST_PATTERN = 2_048
 """Characters of an event pattern. Source: EventBridge User Guide, "Amazon EventBridge quotas"."""
 _OR = "$or"
@@ -76,12 +78,12 @@ def wildcard(text: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value with dicts and lists in place of other mappings and sequences."""
+    """Return a value with dicts, lists and texts in place of mappings, sequences and references."""
     if isinstance(value, Mapping):
         return {name: _plain(one) for name, one in value.items()}
     if isinstance(value, tuple | list):
         return [_plain(one) for one in value]
-    return value
+    return value.expression if isinstance(value, TerraformRef) else value
 
 
 def _problems(pattern: Mapping[str, Any], where: str) -> Iterator[str]:
@@ -110,7 +112,7 @@ def _problems(pattern: Mapping[str, Any], where: str) -> Iterator[str]:
 
 
 def _problem_with_value(value: Any) -> str | None:
-    if value is None or isinstance(value, str | int | float):
+    if value is None or isinstance(value, str | int | float | TerraformRef):
         return None
     if not isinstance(value, Mapping) or len(value) != 1:
         return "a value is a text, a number, true, false, null or one comparison"
@@ -181,6 +183,8 @@ def _fits(wanted: Any, event: Mapping[str, Any], name: str) -> bool:
 
 
 def _fits_value(wanted: Any, value: Any) -> bool:
+    if isinstance(wanted, TerraformRef):
+        return False  # nothing is known to have its value
     if not isinstance(wanted, Mapping):
         # EventBridge compares texts: 300 and 300.0 are different, and so are 1 and true.
         return not isinstance(value, Mapping) and json.dumps(wanted) == json.dumps(value)

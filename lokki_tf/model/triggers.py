@@ -152,7 +152,9 @@ class Schedule(_Delivery):
 
     expression: str = option("", "When it starts runs, as for `schedule=`")
     timezone: str | None = option(
-        None, "Time zone of `cron(…)` and `at(…)`; by default that of `[schedule]`"
+        None,
+        "Time zone of `cron(…)` and `at(…)`; by default that of `[schedule]`",
+        Rule("the name of a time zone", lambda value: isinstance(value, str)),
     )
     flexible_window_minutes: int | None = option(
         None,
@@ -212,7 +214,7 @@ class EventPattern(_Delivery):
     """Starts a run for each event of EventBridge that matches a pattern.
 
     Args:
-        pattern: The pattern, as a dict: ``{"source": ["my.app"]}``.
+        pattern: The pattern, as a dict: ``{"source": ["my.app"]}``. Values may be references.
         bus: Name of the event bus, or a reference to it.
         parameters: Paths in the event, by the names of parameters: ``{"order": "detail.id"}``.
         retries: Number of times that AWS tries again to deliver an event, up to 185.

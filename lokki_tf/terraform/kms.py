@@ -37,15 +37,18 @@ def for_objects(
     return _allow("ObjectKey", actions, key, conditions)
 
 
-def for_variables(key: str, function: str) -> Statement:
+def for_variables(key: str, functions: Sequence[str]) -> Statement:
     """Allow Lambda to decrypt a function's environment variables at its start.
 
     Args:
         key: The key's ARN.
-        function: The function's ARN.
+        functions: The function's ARN; with versions, also the pattern of theirs. AWS does not
+            document which of the two the encryption context of a version has.
     """
-    context = {f"{_CONTEXT}:aws:lambda:FunctionArn": function}
-    return _allow("VariablesKey", ["kms:Decrypt"], key, {"StringEquals": context})
+    first, *more = functions
+    context = {f"{_CONTEXT}:aws:lambda:FunctionArn": [first, *more] if more else first}
+    operator = "StringLike" if more else "StringEquals"
+    return _allow("VariablesKey", ["kms:Decrypt"], key, {operator: context})
 
 
 def for_secrets(key: str, account: Account, arns: Sequence[str]) -> Statement:

@@ -87,7 +87,7 @@ class Permissions:
         statements += self._object_key(reads=function.reads)
         if self.key:
             name = self.account.arn("lambda", f"function:{function.name}")
-            statements.append(kms.for_variables(self.key, name))
+            statements.append(kms.for_variables(self.key, self._every_version([name])))
         return statements
 
     def of_job(self, job: Job) -> list[Statement]:
@@ -142,22 +142,22 @@ class Permissions:
         if kind == "job_errors":
             statements.append(iam.read_objects(runs))
             if self.key:
-                statements.append(kms.for_variables(self.key, function))
+                statements.append(kms.for_variables(self.key, self._every_version([function])))
             return [*statements, *self._object_key(reads=True, writes=False)]
         if kind == "starts":
             if self.key:
-                statements.append(kms.for_variables(self.key, function))
+                statements.append(kms.for_variables(self.key, self._every_version([function])))
             return [*statements, *self._of_start_helper()]
         if kind == "triggers":
             statements += [iam.start(self.state_machine_arn), iam.send([queue])]
             if self.key:
-                statements.append(kms.for_variables(self.key, function))
+                statements.append(kms.for_variables(self.key, self._every_version([function])))
                 statements.append(kms.for_queue(self.key, self.account, queue))
             return statements
         executions = self.account.arn("states", f"execution:{name}:*")
         if kind == "locks":
             if self.key:
-                statements.append(kms.for_variables(self.key, function))
+                statements.append(kms.for_variables(self.key, self._every_version([function])))
             locks = self._objects(f"{FOLDER}/*")
             return [*statements, *iam.take_slots(locks, executions), *self._object_key(reads=True)]
         notified = self.plan.definition.on_failure
@@ -174,7 +174,7 @@ class Permissions:
         ]
         if self.key:
             statements += [
-                kms.for_variables(self.key, function),
+                kms.for_variables(self.key, self._every_version([function])),
                 kms.for_executions(self.key, [self.state_machine_arn], writes=False),
                 kms.for_queue(self.key, self.account, queue),
             ]

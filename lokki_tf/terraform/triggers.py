@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import ScheduleError
@@ -18,6 +19,7 @@ from lokki_tf.model import (
     PipelineDone,
     S3Created,
     Schedule,
+    TerraformRef,
     shortened,
 )
 from lokki_tf.model.event_patterns import matches, wildcard
@@ -27,7 +29,7 @@ from .account import Account
 from .names import QUEUE_NAME_LENGTH, RULE_NAME_LENGTH, SCHEDULE_NAME_LENGTH, prefix_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from lokki_tf.config import Config
     from lokki_tf.model import Definition, Trigger
@@ -138,7 +140,7 @@ def event_pattern(
         account: The account and region.
     """
     if isinstance(trigger, EventPattern):
-        return trigger.pattern
+        return {name: _filled(one, account) for name, one in trigger.pattern.items()}
     if isinstance(trigger, PipelineDone):
         arn = account.arn("states", f"stateMachine:{trigger.name}")
         return {
@@ -257,6 +259,15 @@ def check_triggers(definition: Definition, config: Config) -> Iterator[Finding]:
 def _exactly(text: str, account: Account) -> Any:
     """Return a value of a pattern: the text, or with any account and region a wildcard."""
     return {"wildcard": text} if account is _ANY else text
+
+
+def _filled(value: Any, account: Account) -> Any:
+    """Return a part of a pattern with the values of its references."""
+    if isinstance(value, TerraformRef):
+        return _exactly(account.text(value), account)
+    if isinstance(value, Mapping):
+        return {name: _filled(one, account) for name, one in value.items()}
+    return [_filled(one, account) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _source(trigger: Trigger, value: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,12 @@ from applied import Applied, stack
 from lokki_tf import (
     DAG,
     Alarms,
+    EventPattern,
     MicroFunctions,
     Parameter,
     Pipeline,
+    S3Created,
+    Schedule,
     TerraformRef,
     allow,
     build_terraform,
@@ -24,7 +28,7 @@ from lokki_tf import (
     step,
     task,
 )
-from lokki_tf.config import AwsConfig, Config, load_config
+from lokki_tf.config import AwsConfig, Config, LambdaConfig, load_config
 from lokki_tf.errors import (
     BindingError,
     ConfigError,
@@ -45,7 +49,7 @@ BUCKET = TerraformRef("aws_s3_bucket.raw.bucket")
 TEXT = TerraformRef("local.text")
 ODD = 'quoted "text", back\\slash, ${not.terraform} %{if}\nline €'
 OWN = (
-    'resource "aws_s3_bucket" "raw" { bucket = "raw-data" }\n'
+    'resource "aws_s3_bucket" "raw" {\n  bucket = "raw-data"\n}\n'
     'resource "aws_sns_topic" "alerts" { name = "ref-alerts" }\n'
     'resource "aws_dynamodb_table" "rows" {\n'
     '  name         = "ref-rows"\n'
@@ -625,6 +629,115 @@ def ref_jobs(aws: LocalAws, folder: Path) -> Path:
     made = in_jobs.synth(folder).folder
     (made / "own.tf").write_text(OWN.replace("raw-data", "raw-jobs").replace("ref-", "jobs-"))
     return made
+
+
+matched = {"topic": [TEXT], "text": ["${not.terraform} %{if}"], "more": {"a": [None, TABLE]}}
+by_events = Pipeline(
+    "ref-events",
+    steps=[size(Parameter("text", str))],
+    triggers=EventPattern(
+        {"source": ["shop"], "detail": matched},
+        bus=TerraformRef("aws_cloudwatch_event_bus.shop.name"),
+        parameters={"text": "detail.topic"},
+    ),
+)
+
+
+@stack
+def ref_events(aws: LocalAws, folder: Path) -> Path:
+    """A trigger with references in its pattern, on a bus of the user's own."""
+    made = by_events.synth(folder).folder
+    bus = 'resource "aws_cloudwatch_event_bus" "shop" { name = "shop" }\n'
+    own = OWN.replace("raw-data", "raw-events").replace("ref-", "events-")
+    (made / "own.tf").write_text(own + bus)
+    return made
+
+
+@pytest.mark.terraform
+def test_events_match_what_terraform_knows(applied: Applied) -> None:
+    """References in event patterns have their values, and other texts stay what they are."""
+    aws, arn = applied.aws, applied.outputs["ref_events"]["state_machine_arn"]
+    table = aws.client("dynamodb").describe_table(TableName="events-rows")["Table"]["TableArn"]
+    detail = {"topic": ODD, "text": "${not.terraform} %{if}", "more": {"a": table}}
+    wrong = [{**detail, "topic": "other"}, {**detail, "more": {"a": "other"}}]
+    entries = [
+        {"Source": "shop", "DetailType": "o", "EventBusName": "shop", "Detail": json.dumps(one)}
+        for one in (*wrong, detail)
+    ]
+    aws.client("events").put_events(Entries=entries)
+    states, until = aws.client("stepfunctions"), time.monotonic() + 30
+    while not (found := states.list_executions(stateMachineArn=arn)["executions"]):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    (one,) = (states.describe_execution(executionArn=one["executionArn"]) for one in found)
+    assert json.loads(one["input"])["text"] == ODD
+
+
+def test_references_in_patterns_match_any_value_locally() -> None:
+    """An event is mapped without Terraform; other parts of triggers are no references."""
+    detail = {"topic": "any", "text": "${not.terraform} %{if}", "more": {"a": "other"}}
+    event = {"source": "shop", "id": "1", "detail": detail}
+    assert by_events.local_run(event=event).result == 3
+    with pytest.raises(BindingError, match="no trigger"):
+        by_events.local_run(event={**event, "detail": {**detail, "text": "x"}})
+    for pattern in ({"source": [{"prefix": TEXT}]}, {TEXT: ["a"]}, {"source": TEXT}):
+        with pytest.raises(OptionError, match="the pattern"):
+            EventPattern(pattern)
+    with pytest.raises(OptionError, match="timezone must be the name of a time zone"):
+        Schedule("rate(1 hour)", timezone=TEXT)
+
+
+TOPIC = TerraformRef("aws_sns_topic.alerts.arn")
+guarded = Pipeline(
+    "ref-guarded",
+    steps=[lines(Parameter("text", str)).map(joined, BUCKET, execution_type="express")],
+    triggers=S3Created(prefix="in/", parameters={"text": "detail.object.key"}),
+    max_concurrent_runs=1,
+    on_failure=TOPIC,
+    alarms=TOPIC,
+    dashboard=True,
+)
+GUARDS = """
+resource "aws_kms_key" "data" { description = "data" }
+resource "aws_iam_policy" "limit" {
+  name   = "limit"
+  policy = jsonencode({ Version = "2012-10-17", Statement = [local.all] })
+}
+locals { all = { Effect = "Allow", Action = "*", Resource = "*" } }
+"""
+
+
+@stack
+def ref_guarded(aws: LocalAws, folder: Path) -> Path:
+    """A pipeline whose data, roles and bucket are those of the user's own resources."""
+    config = Config(
+        aws=AwsConfig(
+            artifact_bucket=BUCKET,
+            kms_key=TerraformRef("aws_kms_key.data.arn"),
+            permissions_boundary=TerraformRef("aws_iam_policy.limit.arn"),
+        ),
+        lambda_=LambdaConfig(versions=True),
+    )
+    made = guarded.synth(folder, config=config)
+    assert made.others_buckets == (repr(BUCKET),)
+    own = OWN.replace('"raw-data"', '"raw-guarded"\n  force_destroy = true\n')
+    (made.folder / "own.tf").write_text(own.replace("ref-", "guarded-") + GUARDS)
+    return made.folder
+
+
+@pytest.mark.terraform
+def test_keys_boundaries_and_buckets_are_those_of_terraform(applied: Applied) -> None:
+    """A run takes a slot, decrypts variables of published versions, and maps in such a bucket."""
+    found = applied.aws.execute(applied.outputs["ref_guarded"]["state_machine_arn"], {"text": "a"})
+    assert applied.aws.values(found) == {"joined_map": ["araw-guarded", "aaraw-guarded"]}
+    roles = applied.aws.client("iam").list_roles(PathPrefix="/")["Roles"]
+    own = [one["RoleName"] for one in roles if one["RoleName"].startswith("ref-guarded")]
+    get = applied.aws.client("iam").get_role
+    limits = [get(RoleName=name)["Role"]["PermissionsBoundary"] for name in own]
+    assert {one["PermissionsBoundaryArn"].rpartition("/")[2] for one in limits} == {"limit"}
+    own_decisions = [one for one in applied.aws.iam_decisions if "ref-guarded" in one.principal]
+    assert own_decisions
+    assert all(one.allowed for one in own_decisions)
 
 
 @pytest.mark.terraform

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from lokki_tf.asl.text import escaped
 from lokki_tf.model import EventPattern, PipelineDone, S3Created, Schedule
 from lokki_tf.runtime.names import STATE_MACHINE
 from lokki_tf.terraform import triggers
-from lokki_tf.terraform.cdk import aws
+from lokki_tf.terraform.cdk import aws, value_in_json
 
 from .helpers import add_dead_letters, add_helper
 
@@ -73,14 +74,17 @@ def _add_rule(
     base: Base, number: int, trigger: S3Created | EventPattern | PipelineDone
 ) -> aws.cloudwatch_event_rule.CloudwatchEventRule:
     definition = base.plan.definition
-    pattern = triggers.event_pattern(definition, trigger, base.config, base.account)
+    account = base.account
+    if isinstance(trigger, EventPattern):  # whose references may have any text as their values
+        account = replace(account, refs=value_in_json)
+    pattern = triggers.event_pattern(definition, trigger, base.config, account)
     return aws.cloudwatch_event_rule.CloudwatchEventRule(
         base.scope,
         base.scope.resource_id(f"trigger_{number + 1}"),
         name=triggers.rule_name(definition.name, number),
         description=f"Events that start {definition.name}",
         event_bus_name=_bus_of(base, trigger),
-        event_pattern=json.dumps(pattern),
+        event_pattern=escaped(json.dumps(pattern)),
         state=base.config.schedule.state,
         tags=base.scope.tags(),
     )
