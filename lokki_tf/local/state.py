@@ -14,7 +14,7 @@ from time import time
 from typing import Any
 
 from lokki_tf.errors import OptionError, SerializationError, StateError
-from lokki_tf.runtime.envelope import freeze, thaw
+from lokki_tf.runtime.envelope import serialize, thaw
 from lokki_tf.tracebacks import ends_at_caller
 
 from .strict import described
@@ -40,8 +40,8 @@ class Kept:
     """The stored result of a step.
 
     Args:
-        form: ``json.gz`` or ``pickle.gz``.
-        data: The result, serialized by :func:`lokki_tf.runtime.envelope.freeze`.
+        form: ``json.gz``, ``pickle.gz`` or ``blocks``.
+        data: The result, serialized by :func:`lokki_tf.runtime.envelope.serialize`.
         digest: The result of :func:`digest_of` for both.
         skipped: Whether the step was skipped.
     """
@@ -282,7 +282,7 @@ def _seconds(name: str, ttl: float | None) -> float | None:
 
 def _frozen(what: str, value: Any) -> tuple[str, bytes]:
     try:
-        return freeze(value)
+        return serialize(value)
     except Exception as error:
         raise SerializationError(
             f"{what} cannot be stored: {described(error)}",

@@ -20,9 +20,9 @@ class RoundTripSerializer:
 
     def __init__(self) -> None:
         # Imported here: the runtime imports json, which only strict runs need.
-        from lokki_tf.runtime.envelope import freeze, thaw
+        from lokki_tf.runtime.envelope import serialize, thaw
 
-        self._freeze = freeze
+        self._freeze = serialize
         self._thaw = thaw
 
     def freeze(self, value: Any) -> Any:

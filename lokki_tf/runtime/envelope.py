@@ -3,7 +3,8 @@
 An envelope is a JSON object with one key that says how to read it:
 
 - ``{"value": …}``: the value itself, if JSON preserves it exactly;
-- ``{"ref": "s3://…"}``: an object in the pipeline's bucket, gzipped JSON or pickle;
+- ``{"ref": "s3://…"}``: an object in the pipeline's bucket: gzipped JSON, a gzipped pickle, or a
+  large value in blocks, see :mod:`.blocks`;
 - ``{"pickle": "…"}``: a pickle in base64, for literals in the state machine definition;
 - ``{"at": "s3://…"}``: the envelope that a job of Batch has written into the bucket;
 - ``{"failed": {"Error": …, "Cause": …}, "step": "score"}``: the error of a step that was caught, as
@@ -21,22 +22,30 @@ import json
 import operator
 import sys
 import zlib
+from functools import partial
 from math import isfinite
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
+    from .blocks import Blocks, Source
+
     Envelope = dict[str, Any]
+    Frozen = bytes | Blocks
 
 FORMAT = 2
 """The newest format of events that this code reads; it also reads those without one."""
 JSON = "json.gz"
 PICKLE = "pickle.gz"
+BLOCKS = "blocks"
+FORMS = (JSON, PICKLE, BLOCKS)
+"""Endings of the names of values in the bucket."""
 PROTOCOL = 5  # every Python version that Lambda offers can read it
 LARGEST_INT = 2**53 - 1  # JSON readers that use doubles lose digits of larger integers
 _GZIP = 31  # zlib's number for the gzip format
+_SLICES = ("lokki_tf.runtime.slices", "lokki_runtime.slices")  # here, and in zips
 
 
 def json_text(value: Any) -> str | None:
@@ -88,8 +97,10 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def freeze(value: Any) -> tuple[str, bytes]:
-    """Serialize a value; return its format and its bytes.
+def freeze(value: Any) -> tuple[str, Frozen]:
+    """Serialize a value; return its format, and its bytes or blocks.
+
+    Blocks refer to the value's memory.
 
     Raises:
         Exception: Any error of pickle, for a value that cannot be pickled.
@@ -97,44 +108,66 @@ def freeze(value: Any) -> tuple[str, bytes]:
     text = json_text(value)
     if text is not None:
         return JSON, compress(text.encode())
-    return PICKLE, compress(pickled(value))
+    return _frozen(value)
 
 
-def thaw(form: str, data: bytes, modules: Mapping[str, str] | None = None) -> Any:
+def serialize(value: Any) -> tuple[str, bytes]:
+    """Serialize a value; return its format and its bytes, which are a copy.
+
+    Raises:
+        Exception: As for :func:`freeze`.
+    """
+    form, data = freeze(value)
+    return form, bytes(data)
+
+
+def _frozen(value: Any) -> tuple[str, Frozen]:
+    from .blocks import Blocks
+
+    blocks = Blocks(value, _dump)
+    return (BLOCKS, blocks) if blocks.pickle is None else (PICKLE, compress(blocks.pickle))
+
+
+def thaw(form: str, data: Frozen | Source, modules: Mapping[str, str] | None = None) -> Any:
     """Deserialize the result of :func:`freeze`.
 
     Args:
-        form: ``json.gz`` or ``pickle.gz``.
-        data: The bytes.
+        form: ``json.gz``, ``pickle.gz`` or ``blocks``.
+        data: The bytes, or, of blocks, what returns some of them.
         modules: Names of modules to import under another name, ``__main__`` for example.
 
     Raises:
         Exception: Any error of pickle, and of what ``modules.get`` raises for a module.
     """
-    plain = zlib.decompress(data, _GZIP)
+    if form == BLOCKS:
+        from .blocks import Blocks, load
+
+        source = bytes(data) if isinstance(data, Blocks) else data
+        return load(source, partial(_load, modules=modules))
+    plain = zlib.decompress(data, _GZIP)  # type: ignore[arg-type]
     return json.loads(plain) if form == JSON else _unpickled(plain, modules)
 
 
-def pack(value: Any, inline: int, write: Callable[[str, bytes], str]) -> Envelope:
+def pack(value: Any, inline: int, write: Callable[[str, Frozen], str]) -> Envelope:
     """Return the envelope of a step's result.
 
     Args:
         value: The result.
         inline: Longest JSON text in bytes that may be in the envelope itself.
-        write: Receives format and bytes of a longer value, or of one that is not JSON; stores them
-            and returns their URI.
+        write: Receives format and bytes, or blocks, of a longer value, or of one that is not JSON;
+            stores them and returns their URI.
     """
     text = json_text(value)
-    if text is not None and len(text) <= inline:
+    if text is None:
+        return {"ref": write(*_frozen(value))}
+    if len(text) <= inline:
         return {"value": value}
-    if text is not None:
-        return {"ref": write(JSON, compress(text.encode()))}
-    return {"ref": write(PICKLE, compress(pickled(value)))}
+    return {"ref": write(JSON, compress(text.encode()))}
 
 
 def unpack(
     envelope: Envelope,
-    read: Callable[[str], bytes],
+    read: Callable[[str], Source],
     modules: Mapping[str, str] | None = None,
     wholes: Mapping[str, Any] | None = None,
 ) -> Any:
@@ -142,7 +175,7 @@ def unpack(
 
     Args:
         envelope: As described at the top of this module.
-        read: Returns the bytes of a URI.
+        read: Returns the bytes of a URI, or what :func:`thaw` reads.
         modules: As for :func:`thaw`.
         wholes: The values of which parts are selected, by their keys.
     """
@@ -150,7 +183,7 @@ def unpack(
         return envelope["value"]
     if "ref" in envelope:
         uri = envelope["ref"]
-        return thaw(PICKLE if uri.endswith(PICKLE) else JSON, read(uri), modules)
+        return thaw(form_of(uri), read(uri), modules)
     if "failed" in envelope:
         from .failure import received
 
@@ -164,6 +197,11 @@ def unpack(
 
         return selected(wholes[envelope["of"]], envelope["part"])
     return _made(envelope, lambda one: unpack(one, read, modules, wholes))
+
+
+def form_of(uri: str) -> str:
+    """Return the format of an object with a value, by its name."""
+    return next((form for form in FORMS if uri.endswith(form)), JSON)
 
 
 def holds(envelope: Envelope, kinds: tuple[str, ...]) -> bool:
@@ -211,19 +249,39 @@ def pickled(value: Any, base: Any = None) -> bytes:
     Raises:
         Exception: Any error of pickle, for a value that cannot be pickled.
     """
+    import io
     import pickle
 
     if base is None and "pydantic" not in sys.modules:
         return pickle.dumps(value, protocol=PROTOCOL)
-    import io
-
-    class Pickler(base or pickle.Pickler):  # type: ignore[misc]
-        def reducer_override(self, part: Any) -> Any:
-            return _generic(part) or NotImplemented
-
     out = io.BytesIO()
-    Pickler(out, PROTOCOL).dump(value)
+    _replacing(base or pickle.Pickler, _generic)(out, PROTOCOL).dump(value)
     return out.getvalue()
+
+
+def _dump(
+    value: Any,
+    file: Any,
+    keep_buffer: Callable[[Any], bool],
+    reduced: Callable[[Any], Any],
+) -> None:
+    """Pickle a value into a file, as :class:`.blocks.Blocks` requires."""
+    import pickle
+
+    kind: Any = pickle.Pickler
+    if not sys.modules.keys().isdisjoint(("numpy", "polars", "pydantic")):
+        kind = _replacing(kind, lambda part: _generic(part) or reduced(part))
+    kind(file, PROTOCOL, buffer_callback=keep_buffer).dump(value)
+
+
+def _replacing(base: Any, replaced: Callable[[Any], Any]) -> Any:
+    """Return a class of picklers that pickle some parts of a value in another way."""
+
+    class Pickler(base):  # type: ignore[misc]
+        def reducer_override(self, part: Any) -> Any:
+            return replaced(part) or NotImplemented
+
+    return Pickler
 
 
 def _generic(part: Any) -> Any:
@@ -239,19 +297,39 @@ def _unpickled(data: bytes, modules: Mapping[str, str] | None) -> Any:
     import pickle
 
     if b"lokki_tf.runtime." in data:
-        from .aliases import make_known
-
-        make_known()
-        if b"lokki_tf.runtime.failure" in data:
-            from . import failure  # noqa: F401  # so that its module is not loaded twice
+        _make_known(failures=b"lokki_tf.runtime.failure" in data)
     if modules is None:
         return pickle.loads(data)
     import io
 
-    names = modules
+    return _unpickler(modules)(io.BytesIO(data)).load()
 
-    class Renaming(pickle.Unpickler):
+
+def _load(file: Any, buffers: Iterator[Any], modules: Mapping[str, str] | None) -> Any:
+    """Unpickle a file, as :func:`.blocks.load` requires."""
+    return _unpickler({} if modules is None else modules)(file, buffers=buffers).load()
+
+
+def _make_known(*, failures: bool) -> None:
+    from .aliases import make_known
+
+    make_known()
+    if failures:
+        from . import failure  # noqa: F401  # so that its module is not loaded twice
+
+
+def _unpickler(names: Mapping[str, str]) -> Any:
+    import pickle
+
+    class Unpickler(pickle.Unpickler):
         def find_class(self, module: str, name: str) -> Any:
-            return super().find_class(names.get(module, module), name)
+            module = names.get(module, module)
+            if module in _SLICES:
+                from . import slices
 
-    return Renaming(io.BytesIO(data)).load()
+                return getattr(slices, name)
+            if module.startswith("lokki_tf.runtime."):
+                _make_known(failures=module == "lokki_tf.runtime.failure")
+            return super().find_class(module, name)
+
+    return Unpickler

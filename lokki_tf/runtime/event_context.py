@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
+    from .blocks import Source
+
 
 def in_context(call: Callable[[], Any], event: dict[str, Any], item_path: str | None) -> Any:
     """Call a function inside which ``run_context()`` returns the context of an event.
@@ -36,7 +38,7 @@ def of_event(
     event: dict[str, Any],
     item_path: str | None,
     environment: Mapping[str, str] = os.environ,
-    read: Callable[[list[str]], Mapping[str, bytes]] | None = None,
+    read: Callable[[list[str]], Mapping[str, Source]] | None = None,
 ) -> RunContext:
     """Make the context of a call in AWS.
 
@@ -86,7 +88,7 @@ def scheduled(given: Any) -> datetime | None:
 def _parameters(
     event: dict[str, Any],
     given: dict[str, Any],
-    read: Callable[[list[str]], Mapping[str, bytes]] | None,
+    read: Callable[[list[str]], Mapping[str, Source]] | None,
 ) -> dict[str, Any]:
     declared = {
         name: filled(one, given)
@@ -94,11 +96,11 @@ def _parameters(
         if name in given or "default" in one
     }
     uris = [uri for one in declared.values() for uri in references(one)]
-    objects: Mapping[str, bytes] = {}
+    objects: Mapping[str, Source] = {}
     if uris:
         from . import store
 
-        objects = (read or store.read_all)(uris)
+        objects = (read or store.open_all)(uris)
     modules = {"__main__": event["main"]} if "main" in event else None
     values = {name: unpack(one, objects.__getitem__, modules) for name, one in declared.items()}
     others = without_reserved(given).items()

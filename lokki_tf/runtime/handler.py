@@ -54,7 +54,7 @@ from functools import cache, partial
 
 from .call import OVERDUE, REPORTED_TIMEOUT, SKIPPED, TIMEOUT, call
 from .deadline import OutOfTime, deadline, seconds_left
-from .envelope import FORMAT, JSON, PICKLE, holds, pack, references, unpack
+from .envelope import FORMAT, FORMS, holds, pack, references, unpack
 from .log import OWN, StepLog
 from .parameters import filled, of_item, refuse_strangers
 
@@ -63,9 +63,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from .envelope import Envelope
+    from .blocks import Source
+    from .envelope import Envelope, Frozen
 
-    Shared = tuple[list[Envelope], dict[str, bytes]]
+    Shared = tuple[list[Envelope], dict[str, Source]]
 
 
 def run(function: Callable[..., Any], event: dict[str, Any], context: Any = None) -> Envelope:
@@ -270,17 +271,17 @@ def _stored(value: Any, event: dict[str, Any]) -> Envelope:
     return envelope
 
 
-def keep_object(event: dict[str, Any], form: str, data: bytes) -> str:
+def keep_object(event: dict[str, Any], form: str, data: Frozen) -> str:
     """Store an object of a result and return its URI.
 
     Args:
         event: As described at the top of this module.
         form: The ending of its name.
-        data: Its bytes.
+        data: Its bytes or blocks.
     """
     from . import store  # imported here like maps: a small plain result never needs it
 
-    if form not in (JSON, PICKLE) and "at" in event:  # where the state machine expects items
+    if form not in FORMS and "at" in event:  # where the state machine expects items
         return store.write(f"{event['at']}{form}", data)
     return store.keep(store.folder_of(event), form, data)
 
@@ -298,7 +299,10 @@ def shared_part(event: dict[str, Any]) -> Shared:
     from . import maps, store
 
     known = [maps.expanded(one, store.read, store.read_all) for one in known]
-    return known, store.read_all(uri for one in known for uri in references(one))
+    objects = store.open_all(uri for one in known for uri in references(one))
+    if isinstance(event.get("place"), list):  # each item of a batch reads them
+        objects = {uri: data[0 : len(data)] for uri, data in objects.items()}
+    return known, objects
 
 
 def _arguments(
@@ -318,12 +322,14 @@ def _arguments(
         if own:
             from . import store
 
-            objects = {**objects, **store.read_all(own)}
+            objects = {**objects, **store.open_all(own)}
     modules = {"__main__": event["main"]} if "main" in event else None
     read = partial(unpack, read=objects.__getitem__, modules=modules)
     count, ends = len(event.get("args", {})), len(known) - len(event.get("wholes", {}))
     wholes = {key: read(one) for key, one in zip(event.get("wholes", {}), known[ends:])}
     values = [read(one, wholes=wholes) for one in known[:ends]]
+    if batch is None:
+        objects.clear()  # so that they take no memory while the function runs
     return values[:count], dict(zip(event.get("kwargs", {}), values[count:]))
 
 

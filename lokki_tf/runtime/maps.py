@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
-    from .envelope import Envelope
+    from .envelope import Envelope, Frozen
 
 RESULT = "result"  # the key under which an item's execution returns its envelope
 _ENVELOPE = 24  # an envelope's own characters: {"result":{"value":}} and a comma
@@ -43,7 +43,7 @@ def items_of(value: Any, what: str) -> list[Any]:
 
 
 def in_bucket(
-    items: list[Any], inline: int, write: Callable[[str, bytes], str], form: str = ITEMS
+    items: list[Any], inline: int, write: Callable[[str, Frozen], str], form: str = ITEMS
 ) -> dict[str, Any]:
     """Write the array that the map reads; return its location.
 
@@ -145,7 +145,7 @@ def refuse_long_reference(uri: str, share: int, node: str) -> None:
 
 
 def packed_items(
-    items: list[Any], inline: int, write: Callable[[str, bytes], str]
+    items: list[Any], inline: int, write: Callable[[str, Frozen], str]
 ) -> list[Envelope]:
     """Return the envelopes of items; longer ones are stored.
 

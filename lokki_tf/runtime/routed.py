@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from .envelope import Envelope
+    from .envelope import Envelope, Frozen
 
     Envelopes = dict[str, Envelope]
 
@@ -50,7 +50,7 @@ FRAME = len('"": {"value": }, ')  # the characters of an entry without its name 
 
 
 def routed(
-    function: Callable[..., Any], event: dict[str, Any], write: Callable[[str, bytes], str]
+    function: Callable[..., Any], event: dict[str, Any], write: Callable[[str, Frozen], str]
 ) -> dict[str, Any]:
     """Call the function with the state, and return its next step.
 
@@ -67,7 +67,7 @@ def routed(
     route, step, taken = event["route"], event["node"], event.get("taken", 0)
     if taken >= route["limit"]:
         raise TooManySteps(too_many(route["limit"], step))
-    envelopes, objects, values = _state(event)
+    envelopes, values = _state(event)
     given = dict(values)
     if route.get("asks"):
         given[ORIGINAL] = own(without_reserved(event["input"]))
@@ -80,10 +80,10 @@ def routed(
     seconds = seconds_before(returned)
     refuse_stranger(step, following, route["targets"], route["ends"], seconds)
     if following is None:
-        packed = _packed({step: state}, {}, {}, event["inline"], write)
+        packed = _packed({step: state}, {}, event["inline"], write)
         return {"next": None, "result": packed}
     kept = {name: one for name, one in envelopes.items() if state.get(name) is values[name]}
-    each = _packed(state, kept, objects, event["inline"], write)
+    each = _packed(state, kept, event["inline"], write)
     result = {"next": following, "state": whole_state(each, write), "taken": taken + 1}
     return {**result, "after": seconds} if route.get("waits") else result
 
@@ -102,9 +102,9 @@ def cleaned(function: Callable[..., Any], event: dict[str, Any]) -> Envelope:
     known = without_reserved(given) if isinstance(given, dict) else {}
     if last.get("result"):
         (ended,) = last["result"].values()
-        known.update(_unpacked({"": ended})[2][""])
+        known.update(_unpacked({"": ended})[""])
     elif "given" not in last.get("state", {"given": None}):
-        known.update(_state(last)[2])
+        known.update(_state(last)[1])
     arguments = {
         name: known.get(name)
         for name, required in event["cleanup"].items()
@@ -114,9 +114,10 @@ def cleaned(function: Callable[..., Any], event: dict[str, Any]) -> Envelope:
     return {"value": None}
 
 
-def _state(event: dict[str, Any]) -> tuple[Envelopes, Mapping[str, bytes], dict[str, Any]]:
-    """Return the state's envelopes, the objects that they refer to, and the values."""
-    return _unpacked(envelopes_of(event))
+def _state(event: dict[str, Any]) -> tuple[Envelopes, dict[str, Any]]:
+    """Return the state's envelopes, and their values."""
+    envelopes = envelopes_of(event)
+    return envelopes, _unpacked(envelopes)
 
 
 def envelopes_of(event: dict[str, Any]) -> Envelopes:
@@ -151,21 +152,19 @@ def _inline(given: Mapping[str, Any]) -> Envelopes:
     return {name: {"value": value} for name, value in without_reserved(given).items()}
 
 
-def _unpacked(envelopes: Envelopes) -> tuple[Envelopes, Mapping[str, bytes], dict[str, Any]]:
+def _unpacked(envelopes: Envelopes) -> dict[str, Any]:
     from . import store
 
     uris = [uri for one in envelopes.values() for uri in references(one)]
-    objects = store.read_all(uris) if uris else {}
-    values = {name: unpack(one, objects.__getitem__) for name, one in envelopes.items()}
-    return envelopes, objects, values
+    objects = store.open_all(uris) if uris else {}
+    return {name: unpack(one, objects.__getitem__) for name, one in envelopes.items()}
 
 
 def _packed(
     state: Mapping[str, Any],
     kept: Envelopes,
-    objects: Mapping[str, bytes],
     room: int,
-    write: Callable[[str, bytes], str],
+    write: Callable[[str, Frozen], str],
 ) -> Envelopes:
     """Return envelopes of the state's values: inline as long as they fit, the smallest first.
 
@@ -179,29 +178,30 @@ def _packed(
         if text is not None and uri is None:
             packed[name], inline[name] = {"value": value}, len(text) + len(name) + FRAME
         else:
-            packed[name] = _stored(value, uri, objects, write)
+            packed[name] = _stored(value, uri, write)
     total = sum(inline.values())
     for name in sorted(inline, key=inline.__getitem__, reverse=True):
         if total <= room:
             break
         total -= inline[name]
-        packed[name] = _stored(state[name], None, {}, write)
+        packed[name] = _stored(state[name], None, write)
     return packed
 
 
 def _stored(
     value: Any,
     uri: str | None,
-    objects: Mapping[str, bytes],
-    write: Callable[[str, bytes], str],
+    write: Callable[[str, Frozen], str],
 ) -> Envelope:
+    from .store import name_of
+
     form, data = freeze(value)
-    if uri is not None and uri.endswith(form) and objects.get(uri) == data:
+    if uri is not None and uri.endswith(f"/{name_of(form, data)}.{form}"):
         return {"ref": uri}
     return {"ref": write(form, data)}
 
 
-def whole_state(each: Envelopes, write: Callable[[str, bytes], str]) -> dict[str, Any]:
+def whole_state(each: Envelopes, write: Callable[[str, Frozen], str]) -> dict[str, Any]:
     """Return the state as the next event has it.
 
     Args:

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import json
 
-from .envelope import JSON, PICKLE, pack, unpack
+from .envelope import form_of, pack, unpack
 from .failure import Failure, PipelineFailed
 from .handler import keep_object, result_envelope, shared_part
 from .started import (
@@ -112,7 +112,7 @@ def _routed_parameters(event: dict[str, Any]) -> dict[str, Any]:
     values = {}
     for name, one in taken(pipeline, event["takes"], envelopes_of(event)).items():
         try:
-            values[name] = unpack(one, store.read, NoClasses())
+            values[name] = unpack(one, store.opened, NoClasses())
         except ClassRefused:
             raise not_json(pipeline, name) from None
     return input_of(pipeline, values)
@@ -171,8 +171,7 @@ def _copied(
             return {**one, "items": {key: copied(item) for key, item in one["items"].items()}}
         if "ref" not in one:
             return one
-        form = PICKLE if one["ref"].endswith(PICKLE) else JSON
-        return {"ref": keep_object(event, form, read(one["ref"]))}
+        return {"ref": keep_object(event, form_of(one["ref"]), read(one["ref"]))}
 
     items = {str(index): copied(one) for index, one in enumerate(known.values())}
     whole = items["0"]

@@ -12,16 +12,27 @@ from __future__ import annotations
 import os
 from functools import cache
 
+from .envelope import BLOCKS
 from .names import DIGEST_LENGTH, STEP, STORE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
+    from typing import Any, TypeVar
+
+    from .blocks import Bytes, Source
+    from .envelope import Frozen
+
+    SomeSource = TypeVar("SomeSource", bound=Source)
 
 _AT_ONCE = 16  # objects that are read in parallel
 _ATTEMPTS = 10
 _READS = 3
+_PART = 5 * 2**20  # bytes of a part of an upload
+_SENT_AT_ONCE = 4
+_TAIL = 2**18  # bytes at the end of an object of blocks that are read first: most have fewer
+_WHOLE = 8 * 2**20  # objects of blocks that are read at once
 
 
 class UntrustedReferenceError(Exception):
@@ -48,6 +59,20 @@ def read(uri: str, root: str | None = None) -> bytes:
 
     Args:
         uri: ``s3://bucket/key``.
+        root: As for :func:`opened`.
+
+    Raises:
+        UntrustedReferenceError: As for :func:`opened`.
+    """
+    found = opened(uri, root)
+    return bytes(found[0 : len(found)])
+
+
+def opened(uri: str, root: str | None = None) -> Source:
+    """Return the bytes of an object, or, of a large one in blocks, what reads some of them.
+
+    Args:
+        uri: ``s3://bucket/key``.
         root: ``s3://bucket/prefix`` of its pipeline, if that is another one than this.
 
     Raises:
@@ -56,21 +81,53 @@ def read(uri: str, root: str | None = None) -> bytes:
     root = root or os.environ.get(STORE)
     if root:
         refuse_outside(uri, root)
+    if not uri.endswith(BLOCKS):
+        return verified(uri, _get(uri)[0])
+    remote = Remote(uri)
+    return verified(uri, remote[0 : len(remote)] if len(remote) <= _WHOLE else remote)
+
+
+class Remote:
+    """An object of blocks in the bucket, of which parts are read when they are needed.
+
+    Args:
+        uri: ``s3://bucket/key``.
+    """
+
+    threads = 8  # which read parts at once
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._tail, where = _get(uri, f"bytes=-{_TAIL}")
+        self._size = int(where.rpartition("/")[2])
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, part: slice) -> bytes:
+        known = self._size - len(self._tail)
+        if part.start >= known:
+            return self._tail[part.start - known : part.stop - known]
+        if part.stop <= known:
+            return _get(self._uri, f"bytes={part.start}-{part.stop - 1}")[0]
+        return self[part.start : known] + self[known : part.stop]
+
+
+def _get(uri: str, part: str | None = None) -> tuple[bytes, str]:
+    """Return an object's bytes, or those of a range, and the range that S3 sent."""
     bucket, key = split(uri)
-    left = _READS
+    more, left = {} if part is None else {"Range": part}, _READS
     while True:
         left -= 1
-        opened = client().get_object(Bucket=bucket, Key=key)
+        found = client().get_object(Bucket=bucket, Key=key, **more)
         try:
-            body: bytes = opened["Body"].read()
+            return found["Body"].read(), found.get("ContentRange", "")
         except Exception as error:
             # boto3 repeats requests, but not bodies that end early.
             from botocore.exceptions import HTTPClientError, IncompleteReadError
 
             if not left or not isinstance(error, (HTTPClientError, IncompleteReadError)):
                 raise
-        else:
-            return verified(uri, body)
 
 
 def refuse_outside(uri: str, root: str) -> None:
@@ -90,21 +147,35 @@ def refuse_outside(uri: str, root: str) -> None:
     raise UntrustedReferenceError(f"{uri!r} is not an object of the pipeline in {root}")
 
 
-def verified(uri: str, data: bytes) -> bytes:
-    """Return the bytes of an object, if its name is not the SHA-256 of others.
+def verified(uri: str, data: SomeSource) -> SomeSource:
+    """Return an object, if its name is not the digest of another one.
 
     Args:
         uri: ``s3://bucket/key``; objects of earlier versions have no digest in their names.
-        data: The bytes.
+        data: Its bytes, or what reads them; blocks are verified as they are read.
 
     Raises:
         UntrustedReferenceError: If they are not those that were written.
     """
-    name = uri.rpartition("/")[2].partition(".")[0]
+    name, _, form = uri.rpartition("/")[2].partition(".")
     is_digest = len(name) == DIGEST_LENGTH and not name.strip("0123456789abcdef")
-    if is_digest and digest(data) != name:
+    if is_digest and name_of(form, data) != name:
         raise UntrustedReferenceError(f"{uri!r} has been changed since it was written")
     return data
+
+
+def name_of(form: str, data: Frozen | Source) -> str:
+    """Return the digest that is an object's name.
+
+    Args:
+        form: The name's ending, such as ``json.gz``.
+        data: Its bytes, or blocks that will be stored or are read.
+    """
+    if isinstance(data, bytes) and form != BLOCKS:
+        return digest(data)
+    from . import blocks
+
+    return data.digest if isinstance(data, blocks.Blocks) else blocks.name_of(data)
 
 
 def digest(data: bytes) -> str:
@@ -124,42 +195,110 @@ def folder_of(event: dict[str, Any]) -> str:
     return f"{root}/runs/{step}/{event['run']}"
 
 
-def keep(folder: str, form: str, data: bytes) -> str:
-    """Store bytes under their SHA-256 and return the URI.
+def keep(folder: str, form: str, data: Frozen) -> str:
+    """Store a value under its digest and return the URI.
 
     Args:
         folder: URI of the folder.
         form: The name's ending, such as ``json.gz``.
-        data: The bytes.
+        data: The bytes or blocks.
     """
-    return write(f"{folder}/{digest(data)}.{form}", data)
+    return write(f"{folder}/{name_of(form, data)}.{form}", data)
 
 
 def read_all(uris: Iterable[str]) -> dict[str, bytes]:
     """Return the bytes of several objects, read in parallel."""
+    return _for_all(read, uris)
+
+
+def open_all(uris: Iterable[str]) -> dict[str, Source]:
+    """Return several objects as :func:`opened` does, in parallel."""
+    return _for_all(opened, uris)
+
+
+def _for_all(get: Callable[[str], Any], uris: Iterable[str]) -> dict[str, Any]:
     wanted = list(dict.fromkeys(uris))
     if len(wanted) < 2:
-        return {uri: read(uri) for uri in wanted}
+        return {uri: get(uri) for uri in wanted}
     from concurrent.futures import ThreadPoolExecutor
 
     client()  # created once, before threads could create it twice
     with ThreadPoolExecutor(min(_AT_ONCE, len(wanted))) as pool:
-        return dict(zip(wanted, pool.map(read, wanted)))
+        return dict(zip(wanted, pool.map(get, wanted)))
 
 
-def write(uri: str, data: bytes) -> str:
+def write(uri: str, data: Frozen) -> str:
     """Store an object.
 
     Args:
         uri: ``s3://bucket/key``.
-        data: Its bytes.
+        data: Its bytes or blocks.
 
     Returns:
         The URI.
     """
+    if isinstance(data, bytes):
+        _put(uri, data)
+    else:
+        _upload(uri, data.stored())
+    return uri
+
+
+def _put(uri: str, data: Bytes) -> None:
     bucket, key = split(uri)
     client().put_object(Bucket=bucket, Key=key, Body=data)
-    return uri
+
+
+def _upload(uri: str, chunks: Iterator[Bytes]) -> None:
+    """Store an object whose bytes are made while others are being sent.
+
+    Parts of an upload that fails are deleted by the bucket's lifecycle rule: a function that was
+    killed could not do it.
+    """
+    parts = _parts(chunks)
+    first = next(parts)
+    second = next(parts, None)
+    if second is None:
+        _put(uri, first)
+        return
+    from collections import deque
+    from concurrent.futures import ThreadPoolExecutor
+    from itertools import chain
+
+    bucket, key = split(uri)
+    target = {"Bucket": bucket, "Key": key}
+    target["UploadId"] = client().create_multipart_upload(**target)["UploadId"]
+
+    def send(number: int, body: bytes) -> dict[str, Any]:
+        sent = client().upload_part(**target, PartNumber=number, Body=body)
+        return {"PartNumber": number, "ETag": sent["ETag"]}
+
+    done: list[dict[str, Any]] = []
+    waiting: deque[Future[dict[str, Any]]] = deque()
+    with ThreadPoolExecutor(_SENT_AT_ONCE) as pool:
+        for number, body in enumerate(chain((first, second), parts), 1):
+            if len(waiting) == _SENT_AT_ONCE:
+                done.append(waiting.popleft().result())
+            waiting.append(pool.submit(send, number, body))
+        done.extend(one.result() for one in waiting)
+    client().complete_multipart_upload(**target, MultipartUpload={"Parts": done})
+
+
+def _parts(chunks: Iterator[Bytes]) -> Iterator[bytes]:
+    """Yield pieces that are large enough for S3: at least 5 MiB, except the last.
+
+    Source: S3 User Guide, "Amazon S3 multipart upload limits".
+    """
+    held: list[Bytes] = []
+    size = 0
+    for chunk in chunks:
+        held.append(chunk)
+        size += len(chunk)
+        if size >= _PART:
+            yield b"".join(held)
+            held, size = [], 0
+    if held:
+        yield b"".join(held)
 
 
 def split(uri: str) -> tuple[str, str]:

@@ -84,7 +84,9 @@ class Permissions:
         statements += self._secrets(function.step)
         if in_vpc:
             statements.append(iam.NETWORK)
-        statements += self._object_key(reads=function.reads)
+        # Also for functions that only write: large values are sent in parts, which needs both
+        # actions. Source: Amazon S3 User Guide, "Multipart upload and permissions".
+        statements += self._object_key(reads=True)
         if self.key:
             name = self.account.arn("lambda", f"function:{function.name}")
             statements.append(kms.for_variables(self.key, self._every_version([name])))

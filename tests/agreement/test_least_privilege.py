@@ -195,6 +195,19 @@ def other(text: str = "", seconds: int = 0, more: Any = None):
 
 
 @step
+def heavy() -> bytes:
+    """So large that it is sent in several parts."""
+    import random
+
+    return random.Random(0).randbytes(12_000_000)
+
+
+@step
+def weight(value: bytes) -> int:
+    return len(value)
+
+
+@step
 def sized_after(text: str, seconds: int) -> str:
     import time
 
@@ -289,6 +302,7 @@ CASES = (
         twice=True,
     ),
     Case(datasets()),
+    Case(Pipeline("heavy", steps=[weight(heavy())]), f'[aws]\nkms_key = "{KEY}"\n'),
     Case(Pipeline("secrets", steps=[reads_secrets()]), f'[aws]\nkms_key = "{KEY}"\n'),
     Case(
         Pipeline("notice", steps=[raises(large())], on_failure=LOCKED_TOPIC),

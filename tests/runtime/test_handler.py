@@ -131,8 +131,8 @@ def test_a_batch_reads_what_its_items_share_once(
     table = run(lambda: list(range(100)), event(node="table"))
     items = [run(lambda n=n: str(n) * 200, event(node=f"item{n}")) for n in range(3)]
     reads: list[str] = []
-    read = store.read
-    monkeypatch.setattr(store, "read", lambda uri: reads.append(uri) or read(uri))
+    opened = store.opened
+    monkeypatch.setattr(store, "opened", lambda uri: reads.append(uri) or opened(uri))
 
     def work(item: str, both: list[Any]) -> Any:
         both[1].append(item)

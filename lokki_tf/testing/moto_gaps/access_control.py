@@ -406,6 +406,9 @@ def _check_storage(
         _check_key(access, principal, "s3:GetObject", from_bucket, from_key)
     if key and bucket and response.method != "HEAD" and principal is not _OPERATOR:
         _check_key(access, principal, action, bucket, key, headers)
+        if action == "s3:PutObject" and {"uploads", "uploadId"} & response.querystring.keys():
+            # Source: Amazon S3 User Guide, "Multipart upload and permissions".
+            _check_key(access, principal, action, bucket, key, headers, "kms:Decrypt")
 
 
 def _check_deletion(access: Access, response: Any, principal: Principal, bucket: str) -> None:
@@ -426,19 +429,20 @@ def _check_key(
     bucket: str,
     key: str,
     headers: Mapping[str, str] | None = None,
+    kms_action: str | None = None,
 ) -> None:
     """Decide on the use of the KMS key that encrypts an object, by the principal of the request.
 
     Source: Amazon S3 User Guide, "Using server-side encryption with AWS KMS keys" (permissions)
     and "Reducing the cost of SSE-KMS with Amazon S3 Bucket Keys" (encryption context).
     """
-    for kms_action, kms_key, context in _key_uses(action, bucket, key, headers or {}):
+    for usual, kms_key, context in _key_uses(action, bucket, key, headers or {}):
         region = kms_key.split(":")[3]
         more = {
             "kms:ViaService": f"s3.{region}.amazonaws.com",
             "kms:EncryptionContext:aws:s3:arn": context,
         }
-        access.require(principal, kms_action, kms_key, more, by_resource_alone=True)
+        access.require(principal, kms_action or usual, kms_key, more, by_resource_alone=True)
 
 
 def _key_uses(
