@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EXECUTIONS = "arn:aws:states:us-east-1:123456789012:execution:prices"
 OWN, OTHER = f"{EXECUTIONS}:own", f"{EXECUTIONS}:other"
-NOW, EARLIER = datetime.now(UTC), datetime(2024, 1, 31, tzinfo=UTC)
+EARLIER = datetime(2024, 1, 31, tzinfo=UTC)
 
 
 class Stubs:
@@ -83,14 +83,14 @@ def test_a_conflict_is_followed_by_another_look(stubs: Stubs, code: str) -> None
     """After a write of another execution at the same moment, that one may hold the slot."""
     stubs.absent()
     stubs.written(code)
-    stubs.present(OTHER, NOW)
+    stubs.present(OTHER, datetime.now(UTC))
     stubs.described("RUNNING")
     assert stubs.slots.take(1, OWN, 0) == [OTHER]
 
 
 def test_a_slot_of_an_execution_that_has_ended_is_replaced(stubs: Stubs) -> None:
     """The write requires the ETag that was read."""
-    stubs.present(OTHER, NOW)
+    stubs.present(OTHER, datetime.now(UTC))
     stubs.described("FAILED")
     stubs.written(IfMatch='"tag"')
     assert stubs.slots.take(1, OWN, 0) == []
@@ -98,10 +98,10 @@ def test_a_slot_of_an_execution_that_has_ended_is_replaced(stubs: Stubs) -> None
 
 def test_an_execution_that_is_not_known_yet_holds_its_slot(stubs: Stubs) -> None:
     """DescribeExecution is eventually consistent; after a minute the execution counts as ended."""
-    stubs.present(OTHER, NOW)
+    stubs.present(OTHER, datetime.now(UTC))
     stubs.described(None)
     assert stubs.slots.take(1, OWN, 0) == [OTHER]
-    stubs.present(OTHER, datetime.fromtimestamp(NOW.timestamp() - FRESH, UTC))
+    stubs.present(OTHER, datetime.now(UTC) - timedelta(seconds=FRESH))
     stubs.described(None)
     stubs.written(IfMatch='"tag"')
     assert stubs.slots.take(1, OWN, 0) == []
