@@ -6,7 +6,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, overload
 
-from lokki_tf.errors import BindingError, OptionError
+from lokki_tf.errors import BindingError, NamingError, OptionError
 from lokki_tf.model import Step
 from lokki_tf.tracebacks import ends_at_caller
 
@@ -152,6 +152,7 @@ def make_step(
 
     Raises:
         BindingError: If the function cannot be cut out of a module.
+        NamingError: If the name is not a string.
         OptionError: If an option has the wrong type, or the condition is invalid.
     """
     if isinstance(function, Stepped):
@@ -167,5 +168,11 @@ def make_step(
             remedy="decorate a function made with def",
         )
     place = place_of(function)
+    if name is not None and not isinstance(name, str):
+        raise NamingError(
+            f"the name of a step must be a string, got {name!r}",
+            place=place,
+            remedy='for example @step(name="load")',
+        )
     when = checked_condition(when, function, place)
     return Step(name or function.__name__, function, step_options(options, place), place, when)

@@ -32,6 +32,7 @@ from lokki_tf.config import AwsConfig, Config, LambdaConfig, load_config
 from lokki_tf.errors import (
     BindingError,
     ConfigError,
+    NamingError,
     OptionError,
     PlaceholderError,
     StepFailed,
@@ -420,11 +421,12 @@ def test_a_queue_is_known_by_its_arn(tmp_path: Path) -> None:
         (lambda: defaulted.definition, OptionError, "default of parameter 'where'"),
         (lambda: start_pipeline(TEXT), OptionError, "requires the name of a deployed pipeline"),
         (lambda: lines({TEXT: 1}), BindingError, "as a key of a dict"),
+        (lambda: step(name=TEXT)(closed.step.function), NamingError, "must be a string, got Terr"),
         (lambda: ref_chain_of_text.local_run({"text": TEXT}), BindingError, "text must be str"),
     ],
 )
 def test_other_places_refuse_references(write: Any, error: Any, says: str) -> None:
-    """Defaults of parameters, names of pipelines, keys and parameters of runs are no references."""
+    """Defaults of parameters, names, keys of dicts and parameters of runs are no references."""
     with pytest.raises(error, match=says) as caught:
         write()
     assert caught.value.place.file == __file__
