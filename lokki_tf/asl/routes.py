@@ -25,10 +25,11 @@ from .jobs import error_event, job_states, raising, reading
 from .literals import STORE_VARIABLE, Literals
 from .locks import add_check
 from .payloads import known_names
-from .retries import Rules
+from .retries import THROTTLED, TRANSIENT, Rules
 from .starts import COMMENT, STARTS_PLACEHOLDER, preparing_state, result_state, started_state
 from .starts import error_event as error_event_of
 from .text import Template
+from .waits import waiting_times
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -42,6 +43,9 @@ _LAST = "lokki_last"
 """The variable with the latest state, which the cleanup step reads."""
 _PAYLOAD_BYTES = 16_384
 """Bytes of a payload without the state and the input: names of the next steps and of errors."""
+
+_OF_ANSWERS = ("format", "run.$", "node", "store", "route", "input.$", "state.$", "taken.$")
+"""Fields of a step's event that adding its answer requires."""
 
 
 def route_states(
@@ -223,6 +227,10 @@ class _Compiler:
             writing, running = self._job(route, payload)
             states |= {self.entries[name]: {**writing, "Next": name}, name: {**task, **running}}
             task, result = self._answer(states, route, name, first=first), "$.result"
+        elif route.step.options.callback:
+            states[name] = task
+            task |= self._catch(states, route, name, first=first)
+            task = self._asked(states, route, name, payload, first=first)
         else:
             states[name] = task
             task |= self._catch(states, route, name, first=first)
@@ -296,6 +304,38 @@ class _Compiler:
         states[title] = found
         return found
 
+    def _asked(
+        self,
+        states: dict[str, Any],
+        route: Route,
+        name: str,
+        payload: dict[str, Any],
+        *,
+        first: bool,
+    ) -> dict[str, Any]:
+        """Return the state after an answer: the step's function adds it to the state.
+
+        Step Functions cannot: the state may be in the bucket, and must remain small.
+        """
+        title = self.own_name(f"Answer of {name}")
+        kept = {} if first else {"ResultPath": "$.answer"}
+        states[name] |= {**waiting_times(route.step.options), **kept, "Next": title}
+        sent = {key: one for key, one in payload.items() if key in _OF_ANSWERS}
+        if not first:
+            sent.pop("input.$", None)
+        sent |= {"inline": INLINE_BYTES, "answer.$": "$" if first else "$.answer"}
+        adding = {
+            "Type": "Task",
+            "Resource": Template("arn:${partition}:states:::lambda:invoke"),
+            "Parameters": {
+                "FunctionName": Template(f"${{{self.functions[route.step]}}}"),
+                "Payload": sent,
+            },
+            "Retry": [TRANSIENT, THROTTLED],
+        }
+        states[title] = adding
+        return adding
+
     def _start(
         self,
         states: dict[str, Any],
@@ -345,8 +385,9 @@ class _Compiler:
         return {"Comment": comment} if comment else {}
 
     def _invocation(self, step: Step, payload: dict[str, Any], rules: Rules) -> dict[str, Any]:
+        service = "lambda:invoke" + ".waitForTaskToken" * step.options.callback
         return {
-            "Resource": Template("arn:${partition}:states:::lambda:invoke"),
+            "Resource": Template(f"arn:${{partition}}:states:::{service}"),
             "Parameters": {
                 "FunctionName": Template(f"${{{self.functions[step]}}}"),
                 "Payload": payload,
@@ -378,6 +419,8 @@ class _Compiler:
         }
         payload = self._begun(step, self._rules(route), {"route": ways})
         payload |= poll_fields(step.options.retry)
+        if step.options.callback:
+            payload["inline"] = LARGEST  # the most bytes of an answer
         if route.catches:
             payload["caught"] = True
         if failed and FAILURE in route.takes:
@@ -409,8 +452,10 @@ class _Compiler:
     def _context(self, step: Step) -> dict[str, Any]:
         fields: dict[str, Any] = {}
         if step in self.context:
-            is_job = step.is_job
-            fields["context"] = context_fields(self.definition, self.literals, step, is_job=is_job)
+            token = step.options.callback
+            fields["context"] = context_fields(
+                self.definition, self.literals, step, is_job=step.is_job, token=token
+            )
         if step.name in self.literals.of_main:
             fields["main"] = self.main
         return fields

@@ -15,17 +15,6 @@ if TYPE_CHECKING:
 
 def check(definition: Definition) -> Iterator[Finding]:
     """Check each step with ``callback=True``, and each ``start_pipeline()``."""
-    if definition.routes is not None:
-        for step in definition.steps:
-            if step.options.callback:
-                yield Finding(
-                    "callback",
-                    f"step {step.name!r} has callback=True, but a step of a routed pipeline "
-                    "returns its next step itself",
-                    step.place,
-                    "ask in a pipeline of another style, or poll the answer with poll=",
-                    error=OptionError,
-                )
     yield from _of_graph(definition.graph, batch=False)
 
 

@@ -65,11 +65,10 @@ def run_on_local_aws(
 
 def _refuse_callbacks(pipeline: Pipeline) -> None:
     """Raise an error for a step that waits for an answer, for which nobody would be asked."""
-    for node in pipeline.definition.graph.walk():
-        if node.step.options.callback:
-            raise OptionError(
-                f"step {node.step.name!r} waits for an answer; run --local-aws asks for none",
-                place=node.step.place,
-                remedy="run it without --local-aws, which asks here, or write "
-                f"LocalAws.run(pipeline, answers={{{node.step.name!r}: …}}) in Python",
-            )
+    for node in pipeline.definition.asking:
+        raise OptionError(
+            f"step {node.step.name!r} waits for an answer; run --local-aws asks for none",
+            place=node.step.place,
+            remedy="run it without --local-aws, which asks here, or write "
+            f"LocalAws.run(pipeline, answers={{{node.step.name!r}: …}}) in Python",
+        )

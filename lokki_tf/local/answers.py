@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import sleep
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,8 @@ from lokki_tf.runtime.answers import answer_text, answered
 from lokki_tf.runtime.context import RunContext
 
 if TYPE_CHECKING:
-    from lokki_tf.errors import Place
-    from lokki_tf.model import Graph, Node
+    from lokki_tf.model import Definition, Node
+    from lokki_tf.model.retries import ErrorType
 
 ASKING = threading.Event()
 """Set while a question is in the terminal, so that nothing else is drawn there."""
@@ -42,26 +42,22 @@ class Answers:
     Args:
         given: By the name of a node or step: the answer, an exception to raise, or a function
             that returns the answer and receives the ``run_context()`` of the step.
-        graph: The graph that runs.
-        place: Source location of the call that runs it.
+        definition: The pipeline that runs.
 
     Raises:
         BindingError: If there is no such step, or it has no ``callback=True``.
     """
 
-    def __init__(
-        self, given: Mapping[str, Any] | None, graph: Graph, place: Place | None = None
-    ) -> None:
+    def __init__(self, given: Mapping[str, Any] | None, definition: Definition) -> None:
         self._given = dict(given or {})
         self._lock = threading.Lock()
-        asking = [node for node in graph.walk() if node.step.options.callback]
-        names = {name for node in asking for name in (node.name, node.step.name)}
+        names = {name for node in definition.asking for name in (node.name, node.step.name)}
         for name in self._given:
             if name not in names:
                 known = ", ".join(sorted(names))
                 raise BindingError(
                     f"answers= has {name!r}, which is not a step with callback=True",
-                    place=place,
+                    place=definition.place,
                     remedy=f"such steps are {known}" if known else "the pipeline has none",
                 )
 
@@ -73,13 +69,20 @@ class Answers:
         """
         return node.name in self._given or node.step.name in self._given
 
-    def of(self, node: Node, context: RunContext, is_stopped: Callable[[], bool]) -> Any:
+    def of(
+        self,
+        node: Node,
+        context: RunContext,
+        is_stopped: Callable[[], bool] = bool,
+        listed: Sequence[tuple[ErrorType, ...]] | None = None,
+    ) -> Any:
         """Return the answer to a node, as AWS passes it on.
 
         Args:
             node: The node.
             context: What ``run_context()`` returns in its present attempt.
             is_stopped: Returns whether the run has failed, so that nobody needs to be asked.
+            listed: The errors that its retriers and routes list; by default those of the node.
 
         Raises:
             Exception: If the node is refused, or its answer is not JSON.
@@ -91,8 +94,8 @@ class Answers:
             return answered(self._given[name], lambda: context)
         except Exception as error:
             # AWS receives the name of the error alone: retry= and catch= do not match its bases.
-            name, listed = type(error).__name__, listed_classes(node.listed)
-            alike = (full_name(one) for one in listed if one.__name__ == name)
+            name, classes = type(error).__name__, listed_classes(listed or node.listed)
+            alike = (full_name(one) for one in classes if one.__name__ == name)
             vars(error)["__lokki_classes__"] = (*alike, name)
             raise
 

@@ -101,7 +101,7 @@ def run(
     settings = settings or Settings()
     serializer = RoundTripSerializer() if strict else None
     values = parameter_values(definition, parameters or {}, serializer)
-    known = _answers(definition, answers)
+    known = answers_of(definition, answers)
     # Worker processes have copies anyway.
     copying = serializer is None and executor != "process"
     nodes, cleanup = definition.graph.nodes, definition.cleanup
@@ -151,8 +151,12 @@ def _within_limit_and_clean_up(
         raise
 
 
-def _answers(definition: Definition, given: Mapping[str, Any] | None) -> Answers | None:
+def answers_of(definition: Definition, given: Mapping[str, Any] | None) -> Answers | None:
     """Return the answers of a run, if any of its steps waits for one.
+
+    Args:
+        definition: The pipeline.
+        given: Answers by the names of nodes or steps.
 
     Raises:
         BindingError: If some are given for other steps.
@@ -161,7 +165,7 @@ def _answers(definition: Definition, given: Mapping[str, Any] | None) -> Answers
         return None
     from .answers import Answers
 
-    return Answers(given, definition.graph, definition.place)
+    return Answers(given, definition)
 
 
 def _watch(strict: bool) -> FileWatch | None:

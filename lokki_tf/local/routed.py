@@ -30,6 +30,7 @@ from lokki_tf.runtime.routes import (
 
 from .calls import call, overdue, within_limit
 from .copies import copied
+from .engine import answers_of
 from .events import Event, EventKind, Listener
 from .failures import attach, failed_as, failure_of
 from .files import FileWatch
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from lokki_tf.model import Routes, StartedPipeline
     from lokki_tf.runtime.context import RunContext
 
+    from .answers import Answers
     from .cache import Cache
 
 LONGEST_NAME = 80
@@ -59,6 +61,7 @@ def run_routes(
     on_event: Callable[[Event], None] | None = None,
     cache: Cache | None = None,
     settings: Settings | None = None,
+    answers: Mapping[str, Any] | None = None,
 ) -> Run:
     """Run a routed pipeline locally.
 
@@ -70,6 +73,7 @@ def run_routes(
         on_event: Called with each event.
         cache: Results of earlier runs to reuse; new ones are added.
         settings: Options in effect of the steps, and the scale of waits.
+        answers: Answers to steps that wait for one, by name.
 
     Returns:
         The results: a node for each visit, and the result of the last one.
@@ -78,7 +82,7 @@ def run_routes(
         StepFailed: If a step raised; ``error.run`` contains the results so far.
         RunTimeoutError: If the run took longer than the pipeline allows.
         LoopError: If the run would exceed its limit of steps.
-        BindingError: If the step to begin with does not exist.
+        BindingError: If the step to begin with does not exist, or one to which an answer is given.
     """
     routes = definition.routes
     assert routes is not None
@@ -106,9 +110,11 @@ def run_routes(
             place=known.step.place,
             remedy=f"pass it to the run: {lacking[0]}=…",
         )
-    settings = settings or Settings()
+    settings, known_answers = settings or Settings(), answers_of(definition, answers)
     serializer = RoundTripSerializer() if strict else None
-    walk = _Walk(definition, dict(parameters), serializer, on_event, cache, settings)
+    walk = _Walk(
+        definition, dict(parameters), serializer, on_event, cache, settings, known_answers
+    )
     walk.tell("run_started")
     try:
         walk.run_within(routes, first)
@@ -130,6 +136,7 @@ class _Walk:
     on_event: Callable[[Event], None] | None
     cache: Cache | None
     settings: Settings
+    answers: Answers | None = None
     nodes: list[Node] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
     starts: list[float | None] = field(default_factory=list)
@@ -239,11 +246,12 @@ class _Walk:
         self.failure = None
         asked = given if FAILURE in route.takes else {}
         key = self._key(route, index, {**state, **asked})
-        known = None if self.cache is None else self.cache.find(key)
+        is_given = self.answers is not None and self.answers.has(self.nodes[index])
+        known = None if self.cache is None or is_given else self.cache.find(key)
         if known is not None:
             following, after, seconds = known.value
             self.cached.add(index)
-            self._leave(index, after)
+            self._leave(index, route, following, after)
             self.tell("step_cached", index, duration=0.0)
             return following, after, seconds
         retries = Retries(self.settings.wait_scale)
@@ -253,7 +261,7 @@ class _Walk:
             try:
                 token = CURRENT.set((self._context, route, index))
                 try:
-                    following, after, seconds = self._call(route, state, asked)
+                    following, after, seconds = self._call(route, index, state, asked)
                 finally:
                     CURRENT.reset(token)
             except KeyboardInterrupt:
@@ -263,7 +271,7 @@ class _Walk:
                 if target is None:
                     continue
                 return target, state, 0
-            self._leave(index, after)
+            self._leave(index, route, following, after)
             self.tell("step_finished", index, duration=clock() - began)
             if self.cache is not None:
                 self.cache.store(key, (following, after, seconds), self.nodes[index])
@@ -275,9 +283,11 @@ class _Walk:
         asked = {ORIGINAL_INPUT: self.given} if route.takes_input else {}
         return self.cache.visit(route.step, index, {**state, **asked})
 
-    def _call(self, route: Route, state: dict[str, Any], asked: dict[str, Any]) -> _Next:
+    def _call(
+        self, route: Route, index: int, received: dict[str, Any], asked: dict[str, Any]
+    ) -> _Next:
         step = route.step
-        state = {name: copied(value) for name, value in state.items()}  # for this attempt
+        state = {name: copied(value) for name, value in received.items()}  # for this attempt
         arguments = {**state, **asked}
         if route.takes_input:
             arguments[ORIGINAL_INPUT] = copied(self.given)
@@ -294,6 +304,11 @@ class _Walk:
             raise overdue()
         if route is self.last:
             return None, {}, 0
+        if step.options.callback:
+            assert self.answers is not None
+            context = self._context(route, index)
+            answer = self.answers.of(self.nodes[index], context, listed=route.listed)
+            return next(iter(route.targets), None), self._sent({**received, step.name: answer}), 0
         following, after = moved(returned, state, route.next_key, route.default_next, step.name)
         seconds = seconds_before(returned)
         refuse_stranger(step.name, following, list(route.targets), route.ends, seconds)
@@ -318,7 +333,10 @@ class _Walk:
         if self.serializer is not None:
             given = {name: self.serializer.freeze(value) for name, value in given.items()}
         identity = Identity(self.definition.name, self.settings, given, self.serializer)
-        return identity.of(route.step.name, self.attempts.get(index, 1))
+        attempt = self.attempts.get(index, 1)
+        asks = route.step.options.callback
+        token = f"{self.nodes[index].name}/{attempt}" if asks else None
+        return identity.of(route.step.name, attempt, token=token)
 
     def _failed(
         self, route: Route, index: int, error: BaseException, began: float, retries: Retries
@@ -372,9 +390,12 @@ class _Walk:
         self.ends.append(None)
         return len(self.nodes) - 1
 
-    def _leave(self, index: int, state: dict[str, Any]) -> None:
+    def _leave(
+        self, index: int, route: Route, following: str | None, state: dict[str, Any]
+    ) -> None:
         self.errors.pop(index, None)
-        self.values[index] = state
+        is_answer = following is None and route.step.options.callback
+        self.values[index] = state[route.step.name] if is_answer else state
         self.ends[index] = self.elapsed()
 
     def elapsed(self) -> float:

@@ -359,6 +359,13 @@ class Definition:
         )
 
     @property
+    def asking(self) -> tuple[Node, ...]:
+        """The nodes with ``callback=True``; of a routed pipeline, one for each such step."""
+        steps = [one.step for one in self.routes.routes] if self.routes else []
+        nodes = [*self.graph.walk(), *(Node(one.name, one, (), (), (), (), one.place) for one in steps)]
+        return tuple(node for node in nodes if node.step.options.callback)
+
+    @property
     def refs(self) -> tuple[TerraformRef, ...]:
         """The references to Terraform in arguments of steps, each once."""
         found = (one for node in self.whole.walk() for b in node.bindings for one in leaves(b))

@@ -39,7 +39,7 @@ def answer_of(details: Mapping[str, Any]) -> str | None:
 
 
 def is_aside(details: Mapping[str, Any], node: str | None, source: Definition) -> bool:
-    """Return whether a task runs no step but writes a job's event, or moves values of a pipeline.
+    """Return whether a task runs no step but moves values: a job's event, an answer, a parameter.
 
     In state machines of earlier versions it may also read a job's error or send a notice.
 
@@ -51,7 +51,7 @@ def is_aside(details: Mapping[str, Any], node: str | None, source: Definition) -
     notice, service = source.on_failure, str(details.get("resourceType", ""))
     return (
         service.startswith(("aws-sdk:", "sns"))
-        or "starts" in payload_of(details)
+        or not {"starts", "answer"}.isdisjoint(payload_of(details))
         or (isinstance(notice, Step) and node == notice.name)
     )
 

@@ -66,6 +66,7 @@ def run_locally(
     with _cache(definition, given, state, settings) as cache:
         listener = combined_listener(on_event, definition.whole)
         inline = inline_limits(definition)
+        known = own_answers(definition, answers) if definition.started else answers
         with (
             notified(definition, given, settings),
             slot_of(definition, settings, listener) as (settings, skipped),
@@ -80,6 +81,7 @@ def run_locally(
                     strict=strict,
                     on_event=listener,
                     cache=cache,
+                    answers=known,
                 )
             return run(
                 with_known_arguments(definition, settings.refs),
@@ -92,7 +94,7 @@ def run_locally(
                 cache=cache,
                 inline=inline,
                 parts=outermost_parts(definition),
-                answers=own_answers(definition, answers) if definition.started else answers,
+                answers=known,
             )
 
 

@@ -21,7 +21,7 @@ from .base import Pipeline, definition_of
 from .failure_notices import notified
 from .limits import inline_limits, refuse_large
 from .local_runs import settings_of
-from .starts import with_starts
+from .starts import own_answers, with_starts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from lokki_tf.errors import Place
     from lokki_tf.model import Definition, Finding, Routes
 
-SCALE = "wait_scale"
-"""The name of the option of ``run`` and ``run_from``, unless a function has such a parameter."""
+SCALE, ANSWERS = "wait_scale", "answers"
+"""Names of options of ``run`` and ``run_from``, unless a function has such a parameter."""
 
 
 @ends_at_caller
@@ -88,8 +88,9 @@ class Functions(Registry):
         """Run the functions locally, from the first one on.
 
         Args:
-            data: Arguments of the first function, by name. ``wait_scale``, if the function has no
-                such parameter, is the factor of waits, as for ``local_run``.
+            data: Arguments of the first function, by name. ``wait_scale`` and ``answers``, if the
+                function has no such parameters, are the factor of waits, and the answers to steps
+                with ``callback=True``, as for ``local_run``.
 
         Returns:
             The return value of the last function: its dict, or the state after its updates.
@@ -117,7 +118,9 @@ class Functions(Registry):
 
         definition, data = self.definition, dict(data)
         scale = 1.0 if self._takes(step, SCALE) else data.pop(SCALE, 1.0)
-        settings = with_starts(definition, settings_of(definition, scale), strict=False)
+        answers = None if self._takes(step, ANSWERS) else data.pop(ANSWERS, None)
+        settings = settings_of(definition, scale)
+        settings = with_starts(definition, settings, strict=False, answers=answers)
         listener = combined_listener(None)
         with (
             notified(definition, data, settings),
@@ -126,7 +129,12 @@ class Functions(Registry):
             if skipped is not None:
                 return skipped.result
             return run_routes(
-                definition, data, start=step, on_event=listener, settings=settings
+                definition,
+                data,
+                start=step,
+                on_event=listener,
+                settings=settings,
+                answers=own_answers(definition, answers),
             ).result
 
     def _takes(self, step: str | None, name: str) -> bool:
@@ -242,7 +250,8 @@ class MicroFunctions(Functions, Pipeline):
         self.__lokki_placed__(place)
 
     def _run_from(self, step: str | None, data: Mapping[str, Any]) -> Any:
-        own = {name: data[name] for name in data if name != SCALE or self._takes(step, SCALE)}
+        options = {name for name in (SCALE, ANSWERS) if not self._takes(step, name)}
+        own = {name: data[name] for name in data if name not in options}
         if step is None:
             self.check_parameters(own)
         else:  # the parameters are those of the first function

@@ -154,8 +154,7 @@ def own_answers(
 
 def _asking(definition: Definition) -> set[str]:
     """Return the names of nodes and steps that wait for an answer."""
-    asking = [node for node in definition.graph.walk() if node.step.options.callback]
-    return {name for node in asking for name in (node.name, node.step.name)}
+    return {name for node in definition.asking for name in (node.name, node.step.name)}
 
 
 def _asked_by_started(definition: Definition, seen: set[str]) -> set[str]:

@@ -39,7 +39,7 @@ and gets the envelope of the result. Only ``node``, ``run``, ``store`` and ``inl
 - ``texts``: the result, or parts of it, are locations in S3 from which a map reads its items; the
   envelope contains them as well, see :mod:`.texts`;
 - ``poll``: of a step with ``poll=``, its ``timeout`` and when its state was ``entered``;
-- ``route`` or ``cleanup``: of a routed pipeline, described in :mod:`.routed`;
+- ``route``, ``answer`` or ``cleanup``: of a routed pipeline, described in :mod:`.routed`;
 - ``caught``: errors are reported with short messages and tracebacks, since the state machine keeps
   them as values;
 - ``catch``: of a batch, the names of ``errors`` that make a :class:`.failure.Failure` of an item,
@@ -90,6 +90,10 @@ def run(function: Callable[..., Any], event: dict[str, Any], context: Any = None
         )
     if event.get("format", 0) > FORMAT:
         raise ValueError("the event is newer than this code: deploy the pipeline again")
+    if "answer" in event:
+        from .routed import answered
+
+        return answered(event, partial(keep_object, event))
     item_path, shared = event.get("place"), partial(shared_part, event)
     with deadline(seconds_left(context)):
         if not isinstance(item_path, list):

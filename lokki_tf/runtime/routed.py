@@ -17,6 +17,11 @@ with ``"after": 30``, the seconds before the next step, if the event has ``waits
 pipeline ends, ``{"next": null, "result": {"<step>": envelope}}``. A state with too many envelopes
 for a state machine's state is ``{"all": {"ref": …}}``.
 
+The event of a step that is answered from outside has a ``token`` in its ``context``; its result is
+not used. A second call of the same function, with the ``answer`` in its event, adds that to the
+state under the step's name, and returns what the step of another kind returns. An answer with which
+the pipeline ends is the result; the state is returned beside it, for the cleanup step.
+
 The event of a cleanup step contains instead the names of its parameters, each with whether it is
 required, the latest result of a step, and the execution's input::
 
@@ -76,6 +81,8 @@ def routed(
 
         given[FAILURE] = received(event["failure"])
     returned = call(function, (), given)
+    if "token" in event.get("context", ()):
+        return {}
     following, state = moved(returned, values, route["next_key"], route["default"], step)
     seconds = seconds_before(returned)
     refuse_stranger(step, following, route["targets"], route["ends"], seconds)
@@ -86,6 +93,21 @@ def routed(
     each = _packed(state, kept, event["inline"], write)
     result = {"next": following, "state": whole_state(each, write), "taken": taken + 1}
     return {**result, "after": seconds} if route.get("waits") else result
+
+
+def answered(event: dict[str, Any], write: Callable[[str, Frozen], str]) -> dict[str, Any]:
+    """Add the answer to a step to the state, and return the next step.
+
+    Args:
+        event: As described at the top of this module.
+        write: As of :func:`.envelope.pack`.
+    """
+    step, following = event["node"], event["route"]["targets"]
+    answer = _packed({step: event["answer"]}, {}, event["inline"], write)
+    state = whole_state({**envelopes_of(event), **answer}, write)
+    if not following:
+        return {"next": None, "result": answer, "state": state}
+    return {"next": following[0], "state": state, "taken": event.get("taken", 0) + 1}
 
 
 def cleaned(function: Callable[..., Any], event: dict[str, Any]) -> Envelope:
@@ -100,11 +122,11 @@ def cleaned(function: Callable[..., Any], event: dict[str, Any]) -> Envelope:
     """
     last, given = event["last"], event.get("input")
     known = without_reserved(given) if isinstance(given, dict) else {}
-    if last.get("result"):
+    if "state" in last:
+        known.update({} if "given" in last["state"] else _state(last)[1])
+    elif last.get("result"):
         (ended,) = last["result"].values()
         known.update(_unpacked({"": ended})[""])
-    elif "given" not in last.get("state", {"given": None}):
-        known.update(_state(last)[1])
     arguments = {
         name: known.get(name)
         for name, required in event["cleanup"].items()

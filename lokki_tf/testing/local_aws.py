@@ -165,7 +165,7 @@ class LocalAws:
         by_node = {
             node.name: known[name]
             for one in pipelines
-            for node in one.definition.graph.walk()
+            for node in one.definition.asking
             for name in (node.step.name, node.name)
             if name in known
         }

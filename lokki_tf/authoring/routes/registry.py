@@ -72,7 +72,9 @@ class Registry:
             catch: The next step after an error, by the error's class or AWS's name, or several of
                 these; ``True`` for every error. It receives the state that this step received, and
                 the ``Failure`` if it has a parameter ``failure``.
-            options: Options of the step, as for :func:`lokki_tf.step`.
+            options: Options of the step, as for :func:`lokki_tf.step`. With ``callback=True``, the
+                answer is added to the state under the step's name, or is the run's result; what the
+                function returns may only name one next step.
 
         Returns:
             A decorator, which returns the function unchanged.
@@ -88,7 +90,8 @@ class Registry:
         @ends_at_caller
         def register(function: F) -> F:
             step = make_step(function, None, all_options)
-            ways = Ways(step.name, default_next, next_key, terminates, caught)
+            answered = step.options.callback
+            ways = Ways(step.name, default_next, next_key, terminates, caught, answered)
             self.registered[step.name] = step, ways
             return function
 

@@ -35,6 +35,7 @@ class Ways:
         next_key: The key of a returned dict that names the next step.
         terminates: Whether the pipeline may end with the step.
         catches: Errors, each time with the next step after them.
+        answered: Whether the step is answered from outside, so that what it returns is dropped.
     """
 
     step: str
@@ -42,6 +43,7 @@ class Ways:
     next_key: str
     terminates: bool
     catches: tuple[tuple[tuple[ErrorType, ...], str], ...] = ()
+    answered: bool = False
 
 
 def transitions_of(
@@ -66,7 +68,43 @@ def transitions_of(
             at = replace(place, line=error.line)
             problem = f"step {ways.step!r} {error.problem}"
             errors.append(RouteError(problem, place=at, remedy=error.remedy))
+    if ways.answered and not errors:
+        return _after_answer(tuple(found), ways.step)
     return tuple(found), errors
+
+
+def _after_answer(
+    found: tuple[Transition, ...], step: str
+) -> tuple[tuple[Transition, ...], list[RouteError]]:
+    """Return the transition after an answer, which adds the answer under the step's name.
+
+    Step Functions drops what a function returns while a state waits for a token, so the next step
+    must be the same whatever it returns. The answer comes from outside: under a name of its own it
+    cannot overwrite other entries of the state.
+
+    Args:
+        found: The transitions that the function's source contains.
+        step: The step's name.
+    """
+    why = f"step {step!r} has callback=True, and what its function returns is not used: "
+    for one in found:
+        if one.updates or one.removes or one.clears or one.after:
+            changes = "waits after=" if one.after else "changes the state"
+            return (), [
+                RouteError(
+                    f"{why}it {changes}",
+                    place=one.place,
+                    remedy=f"the answer is added to the state as {step!r}; do the rest in the "
+                    "step before or the next step",
+                )
+            ]
+    targets = dict.fromkeys(one.target for one in found)
+    if len(targets) > 1:
+        names = ", ".join(repr(one) if one else "the end" for one in targets)
+        problem = f"{why}it leads to several next steps, {names}"
+        remedy = f"decide in the next step, which receives the answer as {step!r}"
+        return (), [RouteError(problem, place=found[-1].place, remedy=remedy)]
+    return tuple(Transition(one, found[0].place, updates=(step,)) for one in targets), []
 
 
 def _returned(scope: Scope) -> Iterator[tuple[ast.expr | None, int]]:
@@ -110,10 +148,14 @@ class _Reader:
             yield from self._of_parts(node, lambda part: self.read(part, line))
 
     def _nothing(self, line: int) -> Iterator[Transition]:
+        if self.ways.answered and self.ways.default_next:
+            yield from self._changed(Change((None,), line), None)
+            return
         if not self.ways.terminates:
             remedy = f"return ReturnUpdates(…) there, or {_OR_END}"
             raise Unreadable("returns nothing on some path", line, remedy)
-        yield from self._changed(Change((None,), line, clears=True), None)
+        clears = not self.ways.answered
+        yield from self._changed(Change((None,), line, clears=clears), None)
 
     def _changed(self, change: Change, test: Test | None) -> Iterator[Transition]:
         place = replace(self.place, line=change.line)
