@@ -691,7 +691,8 @@ def built(draw: st.DrawFn, *, answered: bool = False, started: bool = False) -> 
 
 _LENGTHS = (3, 8_000, 16_300, 16_384, 16_500, 70_000, 199_000, 300_000)
 _HEAD = """from lokki_tf import (
-    ConditionalReturns, MicroFunctions, NotReady, PipelineFailed, ReturnUpdates, run_context
+    ConditionalReturns, MicroFunctions, NotReady, PipelineFailed, RetryConfig, ReturnUpdates,
+    run_context,
 )
 
 pipe = MicroFunctions("s0", max_steps={limit})
@@ -710,19 +711,23 @@ _folder = tempfile.TemporaryDirectory()
 
 @st.composite
 def routed(
-    draw: st.DrawFn, *, jobs: bool = False, started: bool = False
-) -> tuple[Any, dict[str, Any]]:
-    """Steps that lead anywhere, back too, as a script of letters says; and what a run is given.
+    draw: st.DrawFn, *, jobs: bool = False, started: bool = False, answered: bool = False
+) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """Steps that lead anywhere, back too, as a script of letters says; a run's input and answers.
 
     Their returns update, remove, clear, keep and wait; values are small, odd, or as long as a state
-    may just be. Some steps poll; ``started`` ones may start others.
+    may just be. Some steps poll; some of ``answered`` ones have ``callback=True``; ``started`` ones
+    may start others.
     """
     names = [f"s{number}" for number in range(draw(st.integers(2, 4)))]
     text = _HEAD.format(limit=draw(st.sampled_from([3, 6, 25])))
     starts = started and draw(st.booleans())
     for name in names:
         targets = [*names, *(["p0"] if starts else []), "end"]
-        text += _routed_step(draw, name, targets, st.booleans() if jobs else st.just(False))
+        if answered and draw(st.booleans()):
+            text += _asking_step(draw, name, targets)
+        else:
+            text += _routed_step(draw, name, targets, st.booleans() if jobs else st.just(False))
     if starts:
         child = draw(st.sampled_from(library.CHILDREN)).name
         given = {"value": draw(st.sampled_from(["x0", "x1", "script"]))}
@@ -740,7 +745,34 @@ def routed(
     pipe = imported(text).pipe
     # A pipeline with a run that can never end is an error, which synth does not write.
     assume(all(finding.severity != "error" for finding in pipe.early_findings()))
-    return pipe, given
+    replies = st.one_of(
+        st.sampled_from(
+            [None, 5, {"script": "zzz"}, {"ref": "s3://a/b"}, "x" * 16_400, "é" * 40_000]
+        ),
+        st.sampled_from([ValueError("no"), _is_answered_later, _context_of]),
+    )
+    return pipe, given, {node.name: draw(replies) for node in pipe.definition.asking}
+
+
+def _is_answered_later(context: Any) -> Any:
+    if context.attempt < 3:
+        raise KeyError
+    return context.attempt
+
+
+def _context_of(context: Any) -> Any:
+    return [context.step, context.attempt, sorted(context.parameters)]
+
+
+def _asking_step(draw: st.DrawFn, name: str, names: list[str]) -> str:
+    target = draw(st.sampled_from([*names, None]))
+    options = ["callback=True", f"default_next={target!r}" if target else "terminates=True"]
+    retries = "retry=RetryConfig(retries=2, delay=1, exceptions=(LookupError,))"
+    options += [retries] * draw(st.booleans())
+    if draw(st.booleans()):
+        options.append(f'catch={{Exception: "{draw(st.sampled_from(names))}"}}')
+    body = draw(st.sampled_from(["pass", "state.clear()", "script.append('z')"]))
+    return _FUNCTION.format(name=name, options=", ".join(options), body=body, returned=None)
 
 
 def _routed_step(

@@ -32,7 +32,7 @@ _OF_MAPS = {"INLINE": 4, "DISTRIBUTED": 6}
 _OF_PARALLEL = 4
 _OF_ITEM = 2
 _OF_SERVICES = retries.BUILT_IN | jobs.BUILT_IN | starts.BUILT_IN
-_STEPS = ("lambda:invoke", "batch:submitJob.sync")
+_STEPS = ("lambda:invoke", "lambda:invoke.waitForTaskToken", "batch:submitJob.sync")
 
 
 def add_inline_events(
@@ -187,7 +187,8 @@ def _is_step(state: Mapping[str, Any]) -> bool:
     """Return whether a state of a routed pipeline runs a step of it."""
     if state["Type"] != "Task" or not str(state["Resource"]).endswith(_STEPS):
         return False
-    return "JobName" in state["Parameters"] or "route" in state["Parameters"]["Payload"]
+    payload = state["Parameters"].get("Payload", ())
+    return "JobName" in state["Parameters"] or ("route" in payload and "answer.$" not in payload)
 
 
 def _following(state: Mapping[str, Any]) -> list[str]:

@@ -362,8 +362,9 @@ class Definition:
     def asking(self) -> tuple[Node, ...]:
         """The nodes with ``callback=True``; of a routed pipeline, one for each such step."""
         steps = [one.step for one in self.routes.routes] if self.routes else []
-        nodes = [*self.graph.walk(), *(Node(one.name, one, (), (), (), (), one.place) for one in steps)]
-        return tuple(node for node in nodes if node.step.options.callback)
+        nodes = (Node(one.name, one, (), (), (), (), one.place) for one in steps)
+        every = (*self.graph.walk(), *nodes)
+        return tuple(node for node in every if node.step.options.callback)
 
     @property
     def refs(self) -> tuple[TerraformRef, ...]:

@@ -98,22 +98,22 @@ def agree(pipeline: Pipeline, failing: str | None, deployment: Deployment) -> No
         assert there.error == "Refused"
 
 
-@given(made=routed())
+@given(made=routed(answered=True))
 @settings(
     max_examples=8 * TIMES,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_routed_cleanup_steps_agree(
-    made: tuple[MicroFunctions, dict[str, Any]], deployment: Deployment
+    made: tuple[MicroFunctions, dict[str, Any], dict[str, Any]], deployment: Deployment
 ) -> None:
     """The cleanup step of a routed pipeline receives the latest state, here and there."""
-    functions, data = made
+    functions, data, answers = made
     pipeline = MicroFunctions.from_functions(functions, cleanup=library.cleaned_state)
-    there = deployment.execute(pipeline, data)
+    there = deployment.execute(pipeline, data, answers)
     arguments = cleaned_there(deployment, there)
     for options in ({}, {"strict": True}):
-        ended, here = cleaned_here(pipeline, data, **options)
+        ended, here = cleaned_here(pipeline, data, answers=answers, **options)
         assert here == arguments
         assert (there.error == "TooManySteps") == isinstance(ended, LoopError)
 

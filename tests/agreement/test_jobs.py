@@ -66,7 +66,9 @@ def test_jobs_in_maps_agree(drawn: tuple[Pipeline, dict[str, Any]], deployment: 
 
 @given(made=routed(jobs=True))
 @QUIET
-def test_jobs_in_routes_agree(made: tuple[Any, dict[str, Any]], deployment: Deployment) -> None:
+def test_jobs_in_routes_agree(
+    made: tuple[Any, dict[str, Any], dict[str, Any]], deployment: Deployment
+) -> None:
     """A job may return which step comes next."""
     agree_on_routes(*made, deployment)
 

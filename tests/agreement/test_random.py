@@ -90,13 +90,15 @@ def test_failures_agree(made: tuple[Pipeline, str | None], deployment: Deploymen
     agree_on_failure(*made, deployment)
 
 
-@given(made=routed(started=True))
+@given(made=routed(started=True, answered=True))
 @settings(
     max_examples=EXAMPLES // 6,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_routes_agree(made: tuple[Any, dict[str, Any]], deployment: Deployment) -> None:
+def test_routes_agree(
+    made: tuple[Any, dict[str, Any], dict[str, Any]], deployment: Deployment
+) -> None:
     """Routed pipelines take the same ways, loops and all, and end alike, here and there."""
     agree_on_routes(*made, deployment)
 
@@ -156,11 +158,13 @@ def test_time_limits_agree(
     assert len(counts) == 1
 
 
-def agree_on_routes(pipeline: Any, data: dict[str, Any], deployment: Deployment) -> None:
+def agree_on_routes(
+    pipeline: Any, data: dict[str, Any], answers: dict[str, Any], deployment: Deployment
+) -> None:
     """Runs a routed pipeline here and there, and compares ways and results."""
-    there = deployment.execute(pipeline, data)
+    there = deployment.execute(pipeline, data, answers=answers)
     try:
-        here = pipeline.local_run(data, wait_scale=0)
+        here = pipeline.local_run(data, wait_scale=0, answers=answers)
     except LoopError:
         assert there.error == "TooManySteps"
         return
@@ -171,7 +175,7 @@ def agree_on_routes(pipeline: Any, data: dict[str, Any], deployment: Deployment)
     if error is not None:
         assert (there.status, error in f"{there.error} {there.cause}") == ("FAILED", True)
         return
-    strict = pipeline.local_run(data, strict=True, wait_scale=0)
+    strict = pipeline.local_run(data, strict=True, wait_scale=0, answers=answers)
     assert list(strict.outputs) == list(here.outputs)
     last, result = list(here.outputs.items())[-1]
     assert same(strict.result, result)

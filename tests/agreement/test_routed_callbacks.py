@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from golden_files import agrees_with_golden
 
 from lokki_tf import (
     ConditionalReturns,
@@ -15,11 +17,16 @@ from lokki_tf import (
     run_context,
     step,
 )
-from lokki_tf.errors import BindingError, DefinitionError, StepFailed
+from lokki_tf.errors import BindingError, DefinitionError, LimitError, StepFailed
+from lokki_tf.operate.history import Tracker
 from lokki_tf.testing import LocalAws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from deployment import Deployment
+
+    from lokki_tf.local import Event
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +106,9 @@ def approve_alone(order: Any) -> Any:
     """Ask, and end."""
 
 
-@pytest.mark.parametrize("answer", [None, 5, {"approve_alone": 1}, {"ref": "s3://x/y"}, "y" * 90_000])
+@pytest.mark.parametrize(
+    "answer", [None, 5, {"approve_alone": 1}, {"ref": "s3://x/y"}, "y" * 90_000]
+)
 def test_answers_are_results(answer: Any, aws: LocalAws) -> None:
     """The answer to the last step is the result of the run, of any form."""
     assert both(alone, {"order": 1}, {"approve_alone": answer}, aws) == answer
@@ -311,7 +320,45 @@ def test_refused_returns(body: str, options: Any, message: str, remedy: str) -> 
     with pytest.raises(DefinitionError) as caught:
         _ = _ways_in(body, **options).definition
     text = str(caught.value)
-    assert message in text and remedy in text and "test_routed_callbacks.py" in text
+    assert message in text
+    assert remedy in text
+    assert "test_routed_callbacks.py" in text
+
+
+def test_histories_show_questions_once(deployment: Deployment) -> None:
+    """An execution is reported as the run is: the state after an answer is no step."""
+    answers = {"ask_twice": Late("x"), "late": [7]}
+    execution = deployment.execute(caught, {"order": 1}, answers)
+    tracker = Tracker(caught.definition, lambda arn: pytest.fail(arn), lambda uri: pytest.fail(uri))
+    states = deployment.aws.client("stepfunctions")
+    history = states.get_execution_history(executionArn=execution.arn)["events"]
+    there = [event for one in history for event in tracker.read(one)]
+    here: list[Event] = []
+    caught.local_run({"order": 1}, answers=answers, on_event=here.append)
+    assert [(one.node, one.kind) for one in there] == [(one.node, one.kind) for one in here]
+
+
+def test_definition_of_questions(request: pytest.FixtureRequest) -> None:
+    """A question has the state that waits, and the one that adds the answer."""
+    text = json.dumps(caught.generate_step_functions(), indent=2) + "\n"
+    agrees_with_golden(request, "routed_callbacks.statemachine.json", text)
+
+
+def test_events_are_limited() -> None:
+    """A loop of asked steps has eleven events for each: of the question, and of the answer."""
+    pipe = MicroFunctions("ask", name="long", max_steps=10_000)
+
+    @pipe.fn(callback=True, default_next="ask", catch={Rejected: "end"})
+    def ask(**state: Any) -> Any:
+        """Ask."""
+
+    @pipe.fn(terminates=True)
+    def end(**state: Any) -> Any:
+        return ReturnUpdates(None)
+
+    with pytest.raises(LimitError, match="max_steps=10000") as caught:
+        pipe.generate_step_functions()
+    assert "write max_steps=2273 at most" in str(caught.value)
 
 
 def test_missing_arguments_are_found() -> None:
