@@ -112,9 +112,7 @@ def run_routes(
         )
     settings, known_answers = settings or Settings(), answers_of(definition, answers)
     serializer = RoundTripSerializer() if strict else None
-    walk = _Walk(
-        definition, dict(parameters), serializer, on_event, cache, settings, known_answers
-    )
+    walk = _Walk(definition, dict(parameters), serializer, on_event, cache, settings, known_answers)
     walk.tell("run_started")
     try:
         walk.run_within(routes, first)
