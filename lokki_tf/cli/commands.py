@@ -36,7 +36,13 @@ from .common import FAILED, INTERRUPTED, OWN_PROCESS, WRONG_USE, count, is_typed
 from .deploying import deploy_command, destroy_command, plan_command, terraform_command
 from .images import images_command
 from .local import check_command, graph_command, run_command
-from .running import redrive_command, result_command, start_command, stop_command
+from .running import (
+    redrive_command,
+    replay_command,
+    result_command,
+    start_command,
+    stop_command,
+)
 from .synthesis import synth_command
 from .watching import logs_command, show_command
 
@@ -57,6 +63,7 @@ _HELP = """{name}: {nodes}, locally and in AWS.
   {script} start     runs it in AWS; --wait shows progress and result
   {script} show      lists its runs; --run NAME shows the steps of one
   {script} logs      prints the logs of its steps
+  {script} replay    calls the step of a run that failed here, with its arguments
   {script} stop      stops a run
   {script} answer    answers steps that wait for it; without a value, lists them
   {script} destroy   deletes its resources in AWS, after a confirmation
@@ -189,7 +196,7 @@ def command_line(pipeline: Pipeline) -> click.Group:
     for command in (
         *(run_command, check_command, synth_command, images_command, graph_command),
         *(plan_command, deploy_command, start_command, show_command, logs_command),
-        *(result_command, answer_command, redrive_command, stop_command),
+        *(result_command, answer_command, redrive_command, replay_command, stop_command),
         *(destroy_command, terraform_command),
     ):
         group.add_command(command(pipeline))

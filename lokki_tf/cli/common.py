@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -167,6 +168,26 @@ def write(text: str) -> None:
     """Print a line on stdout; characters that its encoding lacks are escaped."""
     encoding = _encoding()
     click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+@contextmanager
+def stdout_to_stderr() -> Iterator[None]:
+    """Redirect the steps' output to stderr, also in worker processes."""
+    sys.stdout.flush()
+    own = os.dup(1)
+    os.dup2(2, 1)
+    # A buffer that is flushed at the end would show all prints after the log.
+    by_lines = getattr(sys.stdout, "line_buffering", True)
+    if not by_lines:
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a text file
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        if not by_lines:
+            sys.stdout.reconfigure(line_buffering=False)  # type: ignore[union-attr]  # as above
+        os.dup2(own, 1)
+        os.close(own)
 
 
 def _encoding() -> str:

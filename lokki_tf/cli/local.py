@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +22,14 @@ from .common import (
     settings,
     shown,
     stage_option,
+    stdout_to_stderr,
     template_option,
     write,
 )
 from .parameters import refuse_event_with, taken, with_event, with_parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from lokki_tf.local import Event, Run
@@ -123,7 +123,7 @@ def run_command(pipeline: Pipeline) -> click.Command:
             logs = not quiet and _configure_log(log_format, log_level)
             live = executor == "thread"
             reports = progress(len(values), quiet=quiet or logs, live=live)
-            with continued(), _stdout_to_stderr(), reports as on_event:
+            with continued(), stdout_to_stderr(), reports as on_event:
                 outcomes = list(
                     local_backfill(
                         pipeline,
@@ -157,7 +157,7 @@ def run_command(pipeline: Pipeline) -> click.Command:
         live = executor == "thread"
         reports = nullcontext() if quiet else _reports(pipeline, log_format, log_level, live)
         try:
-            with _stdout_to_stderr(), reports as on_event:
+            with stdout_to_stderr(), reports as on_event:
                 ran = pipeline.local_run(
                     parameters,
                     executor=executor,
@@ -295,26 +295,6 @@ def graph_command(pipeline: Pipeline) -> click.Command:
         click.echo(draw[form](), nl=False)
 
     return graph
-
-
-@contextmanager
-def _stdout_to_stderr() -> Iterator[None]:
-    """Redirect the steps' output to stderr, also in worker processes."""
-    sys.stdout.flush()
-    own = os.dup(1)
-    os.dup2(2, 1)
-    # A buffer that is flushed at the end would show all prints after the log.
-    by_lines = getattr(sys.stdout, "line_buffering", True)
-    if not by_lines:
-        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a text file
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        if not by_lines:
-            sys.stdout.reconfigure(line_buffering=False)  # type: ignore[union-attr]  # as above
-        os.dup2(own, 1)
-        os.close(own)
 
 
 def _reports(

@@ -1,16 +1,25 @@
-"""The commands that run a pipeline in AWS: start, result, redrive, stop."""
+"""The commands that run a pipeline in AWS: start, result, redrive, replay, stop."""
 
 from __future__ import annotations
 
 import shlex
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lokki_tf.errors import OptionError
+from lokki_tf.errors import OptionError, StepFailed
 
 from .backfilling import backfill_options, start_backfill
-from .common import as_json_text, given_flags, parameters_of, settings, shown, write
+from .common import (
+    as_json_text,
+    given_flags,
+    parameters_of,
+    settings,
+    shown,
+    stdout_to_stderr,
+    write,
+)
 from .parameters import refuse_event_with, taken, with_event, with_parameters
 from .stacks import deployed_of, options_of_stack
 
@@ -184,6 +193,65 @@ def redrive_command(pipeline: Pipeline) -> click.Command:
             _print_name(found, as_json)
 
     return redrive
+
+
+def replay_command(pipeline: Pipeline) -> click.Command:
+    """``replay``."""
+
+    @click.command("replay")
+    @options_of_stack
+    @_RUN
+    @click.option("--step", help="The step; by default the one that failed.")
+    @click.option(
+        "--item",
+        metavar="INDEX",
+        help="In a map, the index of the item; 2,0 in a map inside a map.",
+    )
+    @click.option("--pdb", "debug", is_flag=True, help="Open the debugger where the step raises.")
+    @_JSON
+    @click.option(
+        "--allow-pickle",
+        is_flag=True,
+        help="Load arguments that are pickles, which can run any code that they contain.",
+    )
+    def replay(
+        region: str | None,
+        stack_name: str | None,
+        run: str | None,
+        step: str | None,
+        item: str | None,
+        debug: bool,
+        as_json: bool,
+        allow_pickle: bool,
+    ) -> None:
+        """Call a step of a run in AWS here, with the arguments that it had there.
+
+        The step's code is today's. The run does not change, and nothing is written to its bucket.
+        """
+        from lokki_tf.operate.execution import execution
+        from lokki_tf.pipeline.deployed import replayer
+
+        index = None if item is None else _index(item)
+        deployed = deployed_of(pipeline, region, stack_name)
+        makes = replayer(pipeline, settings(), lambda text: click.echo(text, err=True))
+        found = execution(deployed, run, allow_pickle=allow_pickle, replayer=makes)
+        try:
+            # In the debugger, what the step prints is on the terminal.
+            with nullcontext() if debug else stdout_to_stderr():
+                result = found.replay(step, index, debug=debug)
+        except StepFailed as error:
+            raise error.plain() from error.__cause__
+        write(shown(result, as_json))
+
+    return replay
+
+
+def _index(text: str) -> int | tuple[int, ...]:
+    try:
+        indices = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise click.UsageError(f"--item must be an index such as 17, got {text!r}") from None
+    return indices[0] if len(indices) == 1 else indices
 
 
 def stop_command(pipeline: Pipeline) -> click.Command:

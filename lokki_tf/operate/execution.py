@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from lokki_tf.model.texts import Text
 from lokki_tf.tracebacks import ends_at_caller
 
 from . import following, runs
+from .calls import recorded_calls
 from .failures import failure
 from .outputs import outputs_of, refuse_unloaded
 from .results import Reader, result
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from lokki_tf.errors import ExecutionFailed
 
+    from .calls import RecordedCall
     from .deployed import Deployed
     from .lines import LogLines
     from .logs import LogLine
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from .states import StepState
 
     R_co = TypeVar("R_co", covariant=True, default=Any)
+    Replayer = Callable[[list[RecordedCall], Reader, bool], Any]
 else:
     from typing import TypeVar
 
@@ -57,9 +60,18 @@ class Execution(Generic[R_co]):
         deployed: The pipeline.
         run: What AWS says about the execution.
         allow_pickle: Whether results that are pickles are loaded; they can run any code.
+        replayer: Makes calls of steps on this computer, for :meth:`replay`.
     """
 
-    def __init__(self, deployed: Deployed, run: AwsRun, *, allow_pickle: bool = False) -> None:
+    def __init__(
+        self,
+        deployed: Deployed,
+        run: AwsRun,
+        *,
+        allow_pickle: bool = False,
+        replayer: Replayer | None = None,
+    ) -> None:
+        self._replayer = replayer
         self.deployed = deployed
         self.known = 0
         """The number of the last event that :meth:`wait` does not show again."""
@@ -203,9 +215,13 @@ class Execution(Generic[R_co]):
         """
         past = self.history
         if self._outputs is None:
-            reader = Reader.of(self.deployed, allow_pickle=self.allow_pickle)
-            self._outputs = outputs_of(past, reader, self.name)
+            self._outputs = outputs_of(past, self.reader, self.name)
         return self._outputs
+
+    @property
+    def reader(self) -> Reader:
+        """Reads its values from the pipeline's bucket."""
+        return Reader.of(self.deployed, allow_pickle=self.allow_pickle)
 
     @property
     def error(self) -> ExecutionFailed | None:
@@ -308,6 +324,38 @@ class Execution(Generic[R_co]):
         self.seen = runs.stop(self.deployed, self.run, error, cause)
         return self
 
+    def replay(
+        self,
+        step: str | None = None,
+        item: int | tuple[int, ...] | None = None,
+        *,
+        debug: bool = False,
+    ) -> Any:
+        """Call a step here, with the arguments that it had in AWS and with today's code.
+
+        Nothing is written to the bucket, and the execution does not change. What the step itself
+        changes elsewhere, it changes again.
+
+        Args:
+            step: Name of the step; by default the one that failed.
+            item: In a map, the index of the item; by default the last one that failed. In a map
+                inside a map, one index for each.
+            debug: Whether the debugger opens where the step raises.
+
+        Returns:
+            The result of the step; of a batch of items, a list.
+
+        Raises:
+            OptionError: If the step was not called, or AWS has no record of the call.
+            SerializationError: If an argument cannot be read, or is a pickle and pickles are not
+                allowed.
+            StepFailed: If the step raises; its error is the cause.
+        """
+        assert self._replayer is not None
+        reader = self.reader
+        calls = recorded_calls(self.deployed, self.run, reader, step, item)
+        return self._replayer(calls, reader, debug)
+
     def redrive(self) -> Execution[R_co]:
         """Continue it from the steps that failed, with the code that is deployed now.
 
@@ -396,6 +444,7 @@ def start(
     name: str | None = None,
     *,
     allow_pickle: bool = False,
+    replayer: Replayer | None = None,
 ) -> Execution[Any]:
     """Start an execution.
 
@@ -404,17 +453,22 @@ def start(
         given: The pipeline's parameters, already validated.
         name: The execution's name; AWS generates one by default.
         allow_pickle: As for :class:`Execution`.
+        replayer: As for :class:`Execution`.
 
     Raises:
         OptionError: If the name is invalid, or the parameters cannot be serialized as JSON.
         AwsError: If AWS refuses; a name can be used once in 90 days.
     """
     run = runs.start(deployed, given, name)
-    return Execution(deployed, run, allow_pickle=allow_pickle)
+    return Execution(deployed, run, allow_pickle=allow_pickle, replayer=replayer)
 
 
 def execution(
-    deployed: Deployed, name: str | None = None, *, allow_pickle: bool = False
+    deployed: Deployed,
+    name: str | None = None,
+    *,
+    allow_pickle: bool = False,
+    replayer: Replayer | None = None,
 ) -> Execution[Any]:
     """Return an execution.
 
@@ -422,23 +476,34 @@ def execution(
         deployed: The pipeline.
         name: Its name or ARN; by default the last one.
         allow_pickle: As for :class:`Execution`.
+        replayer: As for :class:`Execution`.
 
     Raises:
         UnknownRunError: If it does not exist.
     """
-    return Execution(deployed, runs.describe(deployed, name), allow_pickle=allow_pickle)
+    run = runs.describe(deployed, name)
+    return Execution(deployed, run, allow_pickle=allow_pickle, replayer=replayer)
 
 
-def executions(deployed: Deployed, most: int, *, allow_pickle: bool = False) -> Executions[Any]:
+def executions(
+    deployed: Deployed,
+    most: int,
+    *,
+    allow_pickle: bool = False,
+    replayer: Replayer | None = None,
+) -> Executions[Any]:
     """Return the last executions, the latest first.
 
     Args:
         deployed: The pipeline.
         most: The maximum number.
         allow_pickle: As for :class:`Execution`.
+        replayer: As for :class:`Execution`.
 
     Raises:
         NotDeployedError: If the pipeline is no longer deployed.
     """
     found = runs.with_errors(deployed, runs.recent(deployed, most))
-    return Executions(Execution(deployed, one, allow_pickle=allow_pickle) for one in found)
+    return Executions(
+        Execution(deployed, one, allow_pickle=allow_pickle, replayer=replayer) for one in found
+    )

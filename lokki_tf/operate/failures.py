@@ -65,12 +65,18 @@ class Blame:
         is_final: Whether the state machine has ended in a state that only fails, as after a
             cleanup step: a redrive would continue from that state and fail again (Step Functions
             Developer Guide, "Redrive behavior of individual states").
+        node: The node that failed, if it is known.
+        call: Details of the event that scheduled its last call, if they are recorded.
+        express: ARN of the Express execution in which it failed, if it is one.
     """
 
     where: str
     error: str
     cause: str
     is_final: bool
+    node: str | None = None
+    call: Mapping[str, Any] | None = None
+    express: str | None = None
 
 
 def find_blame(deployed: Deployed, run: AwsRun) -> Blame:
@@ -84,12 +90,12 @@ def find_blame(deployed: Deployed, run: AwsRun) -> Blame:
     error, cause = run.error or "", run.cause or ""
     while True:
         by_id: dict[int, Any] = {one["id"]: one for one in history(deployed, arn)}
-        name, map_run = _last_failure(by_id, deployed.stack.definition)
+        name, map_run, call = _last_failure(by_id, deployed.stack.definition)
         is_final |= any(one["type"] == "FailStateEntered" for one in by_id.values())
         if map_run is None:
             is_step = name and (name != CHECK or error != AlreadyRunning.__name__)
             where = f"step {name!r}{item}" if is_step else f"run {run.name}"
-            return Blame(where, error, cause, is_final)
+            return Blame(where, error, cause, is_final, name if is_step else None, call)
         child = _failed_child(deployed, map_run)
         if child is None:
             return Blame(f"map {name!r}", error, cause, is_final)
@@ -100,18 +106,27 @@ def find_blame(deployed: Deployed, run: AwsRun) -> Blame:
         if is_express(arn):
             if child["status"] == "TIMED_OUT" and not error:
                 error, cause = "States.Timeout", _TOO_LONG
-            return Blame(_step_in(deployed.stack.definition, name, item), error, cause, is_final)
+            step = _only_step(deployed.stack.definition, name)
+            where = f"map {name!r}{item}" if step is None else f"step {step!r}{item}"
+            return Blame(where, error, cause, is_final, step, express=arn)
 
 
-def _step_in(source: Definition, map_name: str | None, item: str) -> str:
-    """Return the step that failed for an item, if its map has only one: there is no history."""
+def _only_step(source: Definition, map_name: str | None) -> str | None:
+    """Return the step of a map that has only one; of Express executions there is no history."""
     one = next((each for each in source.graph.every() if each.name == map_name), None)
     nodes = list(one.body.walk()) if isinstance(one, Map) else []
-    return f"step {nodes[0].name!r}{item}" if len(nodes) == 1 else f"map {map_name!r}{item}"
+    return nodes[0].name if len(nodes) == 1 else None
 
 
-def _last_failure(by_id: Mapping[int, Any], source: Definition) -> tuple[str | None, str | None]:
-    """Return the state in which an execution failed, and its map run if it is a Distributed Map."""
+def _last_failure(
+    by_id: Mapping[int, Any], source: Definition
+) -> tuple[str | None, str | None, Mapping[str, Any] | None]:
+    """Return the state in which an execution failed, and how it was entered.
+
+    Returns:
+        The state's name; its map run if it is a Distributed Map; if it is a task, details of the
+        event that scheduled that.
+    """
     cleanup, cleaned = source.cleanup, False
     for failed in reversed(list(by_id.values())):
         cleaned |= cleanup is not None and failed["type"] == "FailStateEntered"
@@ -120,8 +135,19 @@ def _last_failure(by_id: Mapping[int, Any], source: Definition) -> tuple[str | N
             if cleaned and cleanup is not None and name == cleanup.name:
                 continue  # another step had failed before
             if not is_aside(details_of(failed), name, source):
-                return name, map_run if failed["type"] == "MapRunFailed" else None
-    return None, None
+                of_map = failed["type"] == "MapRunFailed"
+                call = None if of_map else _scheduled(by_id, failed)
+                return name, map_run if of_map else None, call
+    return None, None, None
+
+
+def _scheduled(by_id: Mapping[int, Any], event: Any) -> Mapping[str, Any] | None:
+    """Return details of the event that scheduled a task, from that of its end."""
+    while event is not None and not event["type"].endswith("StateEntered"):
+        if event["type"].endswith("Scheduled"):
+            return details_of(event)
+        event = by_id.get(int(event.get("previousEventId", 0)))
+    return None
 
 
 def _failed_child(deployed: Deployed, map_run: str) -> dict[str, Any] | None:

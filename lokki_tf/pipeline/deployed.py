@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any, Generic, cast
 from lokki_tf.tracebacks import ends_at_caller
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from typing_extensions import TypeVar  # type checkers have it
 
     from lokki_tf.config import Config
     from lokki_tf.model import Definition
+    from lokki_tf.operate.calls import RecordedCall
     from lokki_tf.operate.deployed import Deployed
-    from lokki_tf.operate.execution import Execution, Executions
+    from lokki_tf.operate.execution import Execution, Executions, Replayer
+    from lokki_tf.operate.results import Reader
 
     from .triggers import EventRun
 
@@ -99,7 +101,8 @@ class DeployedPipeline(Generic[R_co]):
             given, name = dict(begun.input), name or begun.name
         self.check_parameters(given)
         deployed = self._deployed(region, config, stage)
-        return cast("Execution[R_co]", start(deployed, given, name, allow_pickle=allow_pickle))
+        options = self._options_of(deployed, allow_pickle)
+        return cast("Execution[R_co]", start(deployed, given, name, **options))
 
     def execution(
         self,
@@ -127,7 +130,8 @@ class DeployedPipeline(Generic[R_co]):
         from lokki_tf.operate.execution import execution
 
         deployed = self._deployed(region, config, stage)
-        return cast("Execution[R_co]", execution(deployed, name, allow_pickle=allow_pickle))
+        options = self._options_of(deployed, allow_pickle)
+        return cast("Execution[R_co]", execution(deployed, name, **options))
 
     def executions(
         self,
@@ -157,7 +161,11 @@ class DeployedPipeline(Generic[R_co]):
         from lokki_tf.operate.execution import executions
 
         deployed = self._deployed(region, config, stage)
-        return cast("Executions[R_co]", executions(deployed, most, allow_pickle=allow_pickle))
+        options = self._options_of(deployed, allow_pickle)
+        return cast("Executions[R_co]", executions(deployed, most, **options))
+
+    def _options_of(self, deployed: Deployed, allow_pickle: bool) -> dict[str, Any]:
+        return {"allow_pickle": allow_pickle, "replayer": replayer(self, deployed.stack.config)}
 
     def _deployed(self, region: str | None, config: Config | None, stage: str | None) -> Deployed:
         from lokki_tf.config import load_config
@@ -166,3 +174,24 @@ class DeployedPipeline(Generic[R_co]):
 
         settings = config or load_config(stage=stage)
         return find(Stack.of(self.definition, settings, region=region, script=None))
+
+
+def replayer(
+    pipeline: DeployedPipeline[Any],
+    config: Config,
+    on_call: Callable[[str], None] = lambda text: None,
+) -> Replayer:
+    """Return what makes calls of a pipeline's steps here, for :meth:`Execution.replay`.
+
+    Args:
+        pipeline: The pipeline, whose steps are those that are written when the call is made.
+        config: Settings, of which environment variables and secrets are used.
+        on_call: Receives a description of each call before it is made.
+    """
+
+    def make(calls: list[RecordedCall], reader: Reader, debug: bool) -> Any:
+        from .replays import replayed
+
+        return replayed(pipeline.definition, calls, reader, config, debug=debug, on_call=on_call)
+
+    return make
