@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import importlib.util
+import io
 import itertools
 import json
 import math
 import os
 import sys
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,9 @@ from lokki_tf import (
     Parameter,
     Pipeline,
     RetryConfig,
+    S3Csv,
+    S3Json,
+    S3JsonLines,
     TerraformRef,
     flow,
     part,
@@ -245,6 +251,7 @@ _json: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_keys, inner, max_size=3)),
     max_leaves=4,
 )
+_cells = st.text(st.characters(codec="utf-8", exclude_characters="\\\r\0"), max_size=5)
 _moments = st.sampled_from(
     [library.PAST, "2020-01-31T09:00:00+01:00", "2019-02-28T23:59:59Z", "2020-01-01T00:00:00.5Z"]
 )
@@ -343,29 +350,62 @@ def inputs(draw: st.DrawFn, pipeline: Pipeline) -> dict[str, Any]:
 
 @st.composite
 def chains(
-    draw: st.DrawFn, *, jobs: bool = False, answered: bool = False, started: bool = False
+    draw: st.DrawFn,
+    *,
+    jobs: bool = False,
+    answered: bool = False,
+    started: bool = False,
+    read: bool = False,
 ) -> tuple[Any, dict[str, Any]]:
     """Flows with maps: over anything, inside each other, with arguments from outside; with waits.
 
     With ``jobs``, some of the steps are jobs of Batch; some of ``answered`` ones have
-    ``callback=True``; some of ``started`` ones start others.
+    ``callback=True``; some of ``started`` ones start others; ``read`` ones run over datasets.
 
     The second is what a run is given for the flow's parameters.
     """
     defaults = [*draw(st.lists(values, min_size=2, max_size=2)), draw(_moments)]
-    pipeline = draw(st.just(None).flatmap(lambda _: _chain(defaults, jobs, answered, started)))
+    pipeline = draw(
+        st.just(None).flatmap(lambda _: _chain(defaults, jobs, answered, started, read))
+    )
     return pipeline, draw(inputs(pipeline))
 
 
+CONTENTS: dict[str, str] = {}
+"""The files of random datasets, by key."""
+DATASETS = "random-datasets"
+
+
 @st.composite
-def _chain(draw: st.DrawFn, defaults: list[Any], jobs: bool, answered: bool, started: bool) -> Any:
+def _datasets(draw: st.DrawFn) -> Any:
+    """A dataset of up to four items, whose location a step may return."""
+    items, most = draw(st.lists(_json, max_size=4)), draw(st.sampled_from((None, None, 1, 3)))
+    kind = draw(st.sampled_from((S3Json, S3JsonLines, S3Csv)))
+    if kind is S3Csv:
+        file = io.StringIO()
+        rows = draw(st.lists(st.lists(_cells, min_size=2, max_size=2), max_size=4))
+        csv.writer(file, lineterminator="\n").writerows([["a", "b"], *rows])
+        text = file.getvalue()
+    elif kind is S3JsonLines:
+        text = "".join(f"{json.dumps(one)}\n" for one in items)
+    else:
+        text = json.dumps(draw(st.sampled_from((items, {"a": items, "ref": 1}))))
+    key = sha256(text.encode()).hexdigest()
+    CONTENTS[key] = text
+    return kind(DATASETS, draw(st.sampled_from((key, library.echo(key)))), max_items=most)
+
+
+@st.composite
+def _chain(
+    draw: st.DrawFn, defaults: list[Any], jobs: bool, answered: bool, started: bool, read: bool
+) -> Any:
     def written(
         one: Any = defaults[0],
         two: Any = defaults[1],
         moment: Any = defaults[2],
         limit: int = 2,
     ) -> list[Any]:
-        return _written(draw, one, two, moment, limit, jobs, answered, started)
+        return _written(draw, one, two, moment, limit, jobs, answered, started, read)
 
     return _Fixed(written)
 
@@ -391,6 +431,7 @@ def _written(
     jobs: bool,
     answered: bool,
     started: bool,
+    read: bool,
 ) -> list[Any]:
     items = [draw(st.one_of(values, values, _refs)) for _ in range(draw(st.integers(0, 4)))]
     if draw(st.integers(0, 4)) == 0:
@@ -401,7 +442,8 @@ def _written(
     if draw(st.integers(0, 3)) == 0:
         source = library.parted(library.listing(*items))["a"]
 
-    large = any(isinstance(i, str) and len(i) > 300 for i in items)
+    large = any(isinstance(i, str) and len(i) > 300 for i in items) and not read
+    dataset = draw(_datasets()) if read else None
 
     def options() -> dict[str, Any]:
         chosen: dict[str, Any] = {}
@@ -450,6 +492,8 @@ def _written(
     nested = draw(st.booleans())
     batch = {} if nested or jobs else {"batch_size": draw(st.sampled_from([1, 1, 2, 3]))}
     own = {**options(), **batch}
+    if read:
+        own.pop("mode", None)
     if own.get("mode") == "inline":
         own.pop("batch_size", None)
     batched = own.get("batch_size", 1) > 1
@@ -459,7 +503,13 @@ def _written(
         own.pop("execution_type", None)
     express = "execution_type" in own
     step, kwargs = link()
-    chain = grown(source.map(step, **kwargs, **own))
+    if dataset is None:
+        chain = source.map(step, **kwargs, **own)
+    elif draw(st.booleans()):
+        chain = dataset.map(step, **kwargs, **own)
+    else:
+        chain = source.map(step, over=dataset, **kwargs, **own)
+    chain = grown(chain)
     if nested:
         inside = {"mode": "inline"} if express else options()
         crowded = "mode" in own or "mode" in inside
@@ -474,7 +524,7 @@ def _written(
     ends: list[Any] = [chain]
     if draw(st.booleans()):
         ends.append(library.echo(source))
-    if isinstance(chain, Chain) and items and draw(st.booleans()):
+    if isinstance(chain, Chain) and items and not read and draw(st.booleans()):
         ends.append(library.echo(chain[-1]))
     return ends
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.model import REQUIRED, Dataset, Literal, Parameter, Part, whole
+from lokki_tf.model import REQUIRED, Dataset, Literal, Parameter, Part, TerraformRef, whole
 from lokki_tf.runtime.texts import LONGEST
 
+from .literals import ref_placeholder
 from .references import Reference, path, shared
 from .text import Template
 from .waits import parameter_state, parameter_variables
@@ -30,8 +31,8 @@ class Datasets:
 
     Args:
         definition: The pipeline.
-        locations: From each map to the fields of its location: a literal, a parameter, or a result
-            with the key of the text in its envelope.
+        locations: From each map to the fields of its location: a literal, a reference, a
+            parameter, or a result with the key of the text in its envelope.
         texts: From each node to the texts that its envelope has, by key: how each is selected, or
             ``None`` for the whole result.
         variables: Variables that states before a map assign, by map and field.
@@ -54,7 +55,7 @@ class Datasets:
         fields: dict[str, Any] = {}
         for name, binding in one.items.fields.items():
             fields[name] = binding
-            if not isinstance(binding, Literal):
+            if not isinstance(binding, Literal | TerraformRef):
                 source = found(whole(binding))
                 fields[name] = source
                 if isinstance(source, Reference):
@@ -89,6 +90,8 @@ class Datasets:
         for name, source in self.locations[one.name].items():
             if isinstance(source, Literal):
                 parameters[name] = source.value
+            elif isinstance(source, TerraformRef):
+                parameters[name] = Template(f"${{{ref_placeholder(source)}}}")
             elif isinstance(source, Parameter):
                 variable = self.variables.get((one.name, name))
                 parameters[f"{name}.$"] = f"${variable}" if variable else _given(source, scope)

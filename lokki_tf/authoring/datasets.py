@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
 from typing import Literal as OneOf
 
 from lokki_tf.errors import OptionError
-from lokki_tf.model import Dataset
+from lokki_tf.model import Dataset, TextOrRef
 from lokki_tf.tracebacks import ends_at_caller
 
 from .arguments import argument
@@ -107,7 +107,7 @@ class S3Objects(_Reader[S3Object]):
     """The objects of a bucket, each as a dict: what ``ListObjectsV2`` returns about it.
 
     Args:
-        bucket: Name of the bucket: a text, a parameter, or the result of a step.
+        bucket: Name of the bucket: a text, a reference, a parameter, or the result of a step.
         prefix: What the keys begin with; the same.
         max_items: Number of objects to read, in the order of their keys; all by default.
 
@@ -115,8 +115,8 @@ class S3Objects(_Reader[S3Object]):
         OptionError: If an argument is invalid.
     """
 
-    bucket: str
-    prefix: str = ""
+    bucket: TextOrRef
+    prefix: TextOrRef = ""
     _: KW_ONLY
     max_items: int | None = None
 
@@ -130,7 +130,7 @@ class S3Csv(_Reader[dict[str, str]]):
     """The rows of a CSV file, each as a dict of texts by column.
 
     Args:
-        bucket: Name of the bucket: a text, a parameter, or the result of a step.
+        bucket: Name of the bucket: a text, a reference, a parameter, or the result of a step.
         key: Key of the file; the same.
         header: Names of the columns; by default the first row contains them.
         delimiter: What separates the fields: a comma, ``|``, a semicolon, a space or a tab.
@@ -140,8 +140,8 @@ class S3Csv(_Reader[dict[str, str]]):
         OptionError: If an argument is invalid.
     """
 
-    bucket: str
-    key: str
+    bucket: TextOrRef
+    key: TextOrRef
     _: KW_ONLY
     header: Sequence[str] | None = None
     delimiter: Delimiter = ","
@@ -168,7 +168,7 @@ class S3Json(_Reader[Any]):
     """The items of a JSON array; of a JSON object, each entry as a dict with ``Key`` and ``Value``.
 
     Args:
-        bucket: Name of the bucket: a text, a parameter, or the result of a step.
+        bucket: Name of the bucket: a text, a reference, a parameter, or the result of a step.
         key: Key of the file; the same.
         max_items: Number of items to read; all by default.
 
@@ -176,8 +176,8 @@ class S3Json(_Reader[Any]):
         OptionError: If an argument is invalid.
     """
 
-    bucket: str
-    key: str
+    bucket: TextOrRef
+    key: TextOrRef
     _: KW_ONLY
     max_items: int | None = None
 
@@ -190,7 +190,7 @@ class S3JsonLines(_Reader[Any]):
     """The lines of a file, each of which is JSON.
 
     Args:
-        bucket: Name of the bucket: a text, a parameter, or the result of a step.
+        bucket: Name of the bucket: a text, a reference, a parameter, or the result of a step.
         key: Key of the file; the same.
         max_items: Number of lines to read; all by default.
 
@@ -198,8 +198,8 @@ class S3JsonLines(_Reader[Any]):
         OptionError: If an argument is invalid.
     """
 
-    bucket: str
-    key: str
+    bucket: TextOrRef
+    key: TextOrRef
     _: KW_ONLY
     max_items: int | None = None
 
@@ -212,8 +212,8 @@ class S3Inventory(_Reader[dict[str, str]]):
     """The rows of an inventory of S3, each as a dict of texts, such as ``Bucket`` and ``Key``.
 
     Args:
-        bucket: Name of the bucket that contains the inventory: a text, a parameter, or the result
-            of a step.
+        bucket: Name of the bucket that contains the inventory: a text, a reference, a parameter,
+            or the result of a step.
         key: Key of the inventory's ``manifest.json``; the same.
         max_items: Number of rows to read; all by default.
 
@@ -221,8 +221,8 @@ class S3Inventory(_Reader[dict[str, str]]):
         OptionError: If an argument is invalid.
     """
 
-    bucket: str
-    key: str
+    bucket: TextOrRef
+    key: TextOrRef
     _: KW_ONLY
     max_items: int | None = None
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OptionError
-from lokki_tf.model import Group, Literal
+from lokki_tf.model import Group, Literal, TerraformRef
 
 from .specs import CallSpec, ParameterSpec, PartSpec
 
@@ -34,7 +34,8 @@ def location_of(name: str, fields: Mapping[str, Argument], place: Place) -> Grou
         place: Source location.
 
     Raises:
-        OptionError: If a field is neither a valid text, a parameter, nor the result of a step.
+        OptionError: If a field is neither a valid text, a reference, a parameter, nor the result
+            of a step.
     """
     for key, value in fields.items():
         _check(f"{name}({key.lower()}=…)", key, value, place)
@@ -47,6 +48,8 @@ def _check(what: str, key: str, value: Argument, place: Place) -> None:
         problem = _problem(key, value.value)
         if problem:
             raise OptionError(f"{what} {problem}, got {value.value!r}", place=place)
+        return
+    if isinstance(value, TerraformRef):
         return
     whole = value.of if isinstance(value, PartSpec) else value
     if isinstance(value, ParameterSpec):

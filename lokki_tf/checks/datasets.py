@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OptionError
-from lokki_tf.model import REQUIRED, Dataset, Finding, Item, Literal, Map, Node, whole
+from lokki_tf.model import REQUIRED, Dataset, Finding, Item, Literal, Map, Node, TerraformRef, whole
 
 from .waits import source_of
 
@@ -33,7 +33,7 @@ def _of_graph(definition: Definition, graph: Graph, around: Around) -> Iterator[
         if isinstance(node.items, Dataset):
             yield from _compressed(node, node.items)
             for name, binding in node.items.fields.items():
-                if not isinstance(binding, Literal):
+                if not isinstance(binding, Literal | TerraformRef):
                     problem = _problem(definition, graph, around, whole(binding))
                     if problem:
                         what = f"{node.items.name}({name.lower()}=…) is {problem}"

@@ -147,6 +147,8 @@ def _shown(one: Binding) -> str:
         return str(one.value)
     if isinstance(one, Part):
         return f"{{{_shown(one.of)[1:-1]}{path_text(one.path)}}}"
+    if isinstance(one, TerraformRef):
+        return one.filled(f"{{{one.address}}}")
     return f"{{{getattr(one, 'node', getattr(one, 'name', 'item'))}}}"
 
 

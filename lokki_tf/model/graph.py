@@ -368,9 +368,17 @@ class Definition:
 
     @property
     def refs(self) -> tuple[TerraformRef, ...]:
-        """The references to Terraform in arguments of steps, each once."""
-        found = (one for node in self.whole.walk() for b in node.bindings for one in leaves(b))
+        """The references to Terraform in arguments of steps and in datasets, each once."""
+        bindings = [one for node in self.whole.walk() for one in node.bindings]
+        bindings += [one.location for _, one in self.datasets]
+        found = (one for binding in bindings for one in leaves(binding))
         return tuple(dict.fromkeys(one for one in found if isinstance(one, TerraformRef)))
+
+    @property
+    def datasets(self) -> tuple[tuple[Map, Dataset], ...]:
+        """The maps over datasets in S3, and these."""
+        maps = (one for one in self.graph.every() if isinstance(one, Map))
+        return tuple((one, one.items) for one in maps if isinstance(one.items, Dataset))
 
     @property
     def limits(self) -> tuple[FlowParameter, ...]:

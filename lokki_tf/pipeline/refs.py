@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.config import local_value
-from lokki_tf.model import Graph, Group, Literal, Map, Node, TerraformRef, leaves
+from lokki_tf.model import Dataset, Graph, Group, Literal, Map, Node, TerraformRef, leaves
 from lokki_tf.model.terraform_refs import refs_in
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def local_ref(config: Config, variables: Mapping[str, str], ref: TerraformRef) -
 def values_of_refs(
     definition: Definition, options: Mapping[Step, StepOptions], config: Config
 ) -> dict[TerraformRef, str]:
-    """Return the values of the references in arguments and environment variables.
+    """Return the values of the references in arguments, datasets and environment variables.
 
     Args:
         definition: The pipeline.
@@ -52,6 +52,11 @@ def values_of_refs(
             if isinstance(ref, TerraformRef):
                 what = f"an argument of {node.name!r}"
                 values[ref] = local_value(ref, config, what, node.place)
+    for made, dataset in definition.datasets:
+        for ref in leaves(dataset.location):
+            if isinstance(ref, TerraformRef):
+                what = f"the location of {dataset.name}"
+                values[ref] = local_value(ref, config, what, made.place)
     for step, own in options.items():
         for ref in refs_in(own.env_variables):
             what = f"the environment of step {step.name!r}"
@@ -74,7 +79,7 @@ def with_known_variables(options: StepOptions, values: Mapping[TerraformRef, str
 
 
 def with_known_arguments(definition: Definition, values: Mapping[TerraformRef, str]) -> Definition:
-    """Return a pipeline with values in the place of references in arguments.
+    """Return a pipeline with values in the place of references in arguments and datasets.
 
     Args:
         definition: The pipeline.
@@ -93,7 +98,10 @@ def with_known_arguments(definition: Definition, values: Mapping[TerraformRef, s
 def _graph(graph: Graph, values: Mapping[TerraformRef, str]) -> Graph:
     def known(one: AnyNode) -> AnyNode:
         if isinstance(one, Map):
-            return replace(one, body=_graph(one.body, values))
+            items = one.items
+            if isinstance(items, Dataset):
+                items = replace(items, location=_binding(items.location, values))
+            return replace(one, items=items, body=_graph(one.body, values))
         return _node(one, values) if isinstance(one, Node) else one
 
     return Graph(tuple(map(known, graph.nodes)))

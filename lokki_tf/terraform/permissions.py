@@ -193,7 +193,7 @@ class Permissions:
         statements = [
             *(self._of_functions(functions) if functions else []),
             *self._of_maps(),
-            *read_datasets(self.plan.definition, self.account.partition),
+            *read_datasets(self.plan.definition, self.account),
             *self._of_jobs(),
             *self._of_starts(),
             *([iam.LOG_DELIVERY] * self.state_machine_logs),

@@ -267,11 +267,29 @@ def test_maps_inside_and_around(filled: LocalAws, deployment: Deployment) -> Non
     ]
 
 
+@pytest.mark.parametrize("options", [{}, {"batch_size": 3}], ids=str)
+def test_express_items(filled: LocalAws, deployment: Deployment, options: Any) -> None:
+    """Express executions receive items and further arguments; limits are parameters as well."""
+    rows = S3Csv(BUCKET, Parameter("key", str, default="numbers.csv"))
+    made = rows.map(
+        numbered,
+        1,
+        name="n",
+        execution_type="express",
+        concurrency_limit=Parameter("limit", int, default=2),
+        **options,
+    )
+    found = everything(Pipeline("express", steps=[made.agg(listed)]), deployment, {"limit": 3})
+    assert [(row["n"], index) for row, _, _, index in found] == [(str(n), n) for n in range(7)]
+
+
 def test_failures_of_items(filled: LocalAws, deployment: Deployment) -> None:
     """Failed items are tolerated, or values with catch=."""
     numbers = S3Csv(BUCKET, "numbers.csv")
-    tolerated = numbers.map(odd, tolerated_failure_percentage=50).agg(listed)
-    assert everything(Pipeline("tolerated", steps=[tolerated]), deployment) == [0, 2, 4, 6]
+    for kind in ("standard", "express"):
+        some = numbers.map(odd, tolerated_failure_percentage=50, execution_type=kind)
+        pipeline = Pipeline("tolerated", steps=[some.agg(listed)])
+        assert everything(pipeline, deployment) == [0, 2, 4, 6]
     for options in ({}, {"batch_size": 3}):
         caught = Pipeline("caught", steps=[numbers.map(odd, catch=ValueError, **options)])
         found = caught.local_run().result

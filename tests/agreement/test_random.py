@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from library import Refused
 from strategies import (
+    CONTENTS,
+    DATASETS,
     answers,
     built,
     chains,
@@ -28,9 +30,12 @@ from lokki_tf import Pipeline
 from lokki_tf.errors import LoopError, StepFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from deployment import Deployment
+
+    from lokki_tf.testing import LocalAws
 
 EXAMPLES = 150 * TIMES
 
@@ -58,6 +63,36 @@ def test_maps_agree(
     drawn: tuple[Pipeline, dict[str, Any]], data: st.DataObject, deployment: Deployment
 ) -> None:
     """Maps of any items, nested, batched or inline, with parameters, agree here and there."""
+    agree(*drawn, deployment, data.draw(answers(drawn[0])))
+
+
+@pytest.fixture(scope="module")
+def with_datasets(deployment: Deployment) -> Iterator[LocalAws]:
+    """An account with a bucket for datasets, which local runs use as well."""
+    deployment.aws.client("s3").create_bucket(Bucket=DATASETS)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in deployment.aws.environment.items():
+            patch.setenv(name, value)
+        yield deployment.aws
+
+
+@given(drawn=chains(answered=True, started=True, read=True), data=st.data())
+@settings(
+    max_examples=EXAMPLES // 5,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_maps_over_datasets_agree(
+    drawn: tuple[Pipeline, dict[str, Any]],
+    data: st.DataObject,
+    with_datasets: LocalAws,
+    deployment: Deployment,
+) -> None:
+    """Maps over files, with Express executions, nested or batched, agree here and there."""
+    s3 = with_datasets.client("s3")
+    while CONTENTS:
+        key, text = CONTENTS.popitem()
+        s3.put_object(Bucket=DATASETS, Key=key, Body=text.encode())
     agree(*drawn, deployment, data.draw(answers(drawn[0])))
 
 

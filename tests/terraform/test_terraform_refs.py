@@ -19,6 +19,8 @@ from lokki_tf import (
     Parameter,
     Pipeline,
     S3Created,
+    S3Csv,
+    S3Objects,
     Schedule,
     TerraformRef,
     allow,
@@ -110,6 +112,23 @@ def joined(item: str, bucket: str) -> str:
 @step
 def both(items: list[str], text: str) -> list[str]:
     return [*items, text]
+
+
+@step
+def key_of(item: dict[str, Any]) -> Any:
+    return item.get("Key", item)
+
+
+@step
+def two(first: list[Any], second: list[Any]) -> list[list[Any]]:
+    return [first, second]
+
+
+@flow
+def ref_datasets() -> list[list[Any]]:
+    prefix = TerraformRef("aws_s3_bucket.raw.bucket") + "/"
+    objects = S3Objects(BUCKET, prefix).map(key_of).agg(both, "objects")
+    return two(objects, S3Csv(BUCKET, prefix + "rows.csv").map(key_of).agg(both, "rows"))
 
 
 @step(job_type="batch", env_variables={"TEXT": TEXT})
@@ -631,6 +650,43 @@ def ref_jobs(aws: LocalAws, folder: Path) -> Path:
     made = in_jobs.synth(folder).folder
     (made / "own.tf").write_text(OWN.replace("raw-data", "raw-jobs").replace("ref-", "jobs-"))
     return made
+
+
+def fill(aws: LocalAws, bucket: str) -> list[list[Any]]:
+    """Store what the datasets read, and return the result."""
+    s3 = aws.client("s3")
+    s3.put_object(Bucket=bucket, Key=f"{bucket}/rows.csv", Body=b"n\n1\n")
+    s3.put_object(Bucket=bucket, Key="other", Body=b"")
+    return [[f"{bucket}/rows.csv", "objects"], [{"n": "1"}, "rows"]]
+
+
+@pytest.mark.usefixtures("values")
+def test_references_locate_datasets(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Locations of datasets have the values in local runs, and in AWS without Terraform."""
+    deployment.aws.client("s3").create_bucket(Bucket="raw-data")
+    result = fill(deployment.aws, "raw-data")
+    assert deployment.run(ref_datasets) == {"two": result}
+    for name, value in deployment.aws.environment.items():
+        monkeypatch.setenv(name, value)
+    assert ref_datasets.local_run().result == result
+    assert ref_datasets.local_run(strict=True).result == result
+
+
+@stack
+def ref_reads(aws: LocalAws, folder: Path) -> Path:
+    """Datasets in a bucket that the user's own files make."""
+    made = ref_datasets.synth(folder).folder
+    (made / "own.tf").write_text(OWN.replace("raw-data", "raw-reads").replace("ref-", "reads-"))
+    return made
+
+
+@pytest.mark.terraform
+def test_a_role_may_read_datasets_of_references(applied: Applied) -> None:
+    """With real Terraform, locations and rights of datasets have the resources' values."""
+    result = fill(applied.aws, "raw-reads")
+    assert applied.values("ref_reads") == {"two": result}
 
 
 matched = {"topic": [TEXT], "text": ["${not.terraform} %{if}"], "more": {"a": [None, TABLE]}}
