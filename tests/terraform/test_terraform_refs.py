@@ -678,7 +678,8 @@ def test_references_locate_datasets(
 def ref_reads(aws: LocalAws, folder: Path) -> Path:
     """Datasets in a bucket that the user's own files make."""
     made = ref_datasets.synth(folder).folder
-    (made / "own.tf").write_text(OWN.replace("raw-data", "raw-reads").replace("ref-", "reads-"))
+    own = OWN.replace('"raw-data"', '"raw-reads"\n  force_destroy = true\n')
+    (made / "own.tf").write_text(own.replace("ref-", "reads-"))
     return made
 
 
