@@ -102,8 +102,10 @@ def without_own(trace: TracebackType | None) -> TracebackType | None:
 
 def print_error(error: LokkiError) -> None:
     """Print an error on stderr: what is wrong and where, and the traceback of a failed step."""
-    if isinstance(error, StepFailed) and error.__cause__ is not None:
-        traceback.print_exception(error.__cause__)
+    cause = error.__cause__ if isinstance(error, StepFailed) else None
+    # Without frames it would only repeat the error's text.
+    if cause is not None and (cause.__traceback__ or cause.__cause__ or cause.__context__):
+        traceback.print_exception(cause)
     if isinstance(error, ExecutionFailed) and error.trace:
         print(error.trace, file=sys.stderr)
     print("\n".join((f"error: {error}", *getattr(error, "__notes__", ()))), file=sys.stderr)

@@ -304,6 +304,15 @@ def test_the_help_that_wrong_use_suggests_can_be_typed(tmp_path: Path) -> None:
     assert "--fast" in lines[3]
 
 
+def test_help_without_a_command(tmp_path: Path) -> None:
+    """A script without a command prints its help alone, as wrong use."""
+    done = command(tmp_path, GOOD)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Usage: ")
+    assert "runs it locally" in done.stderr
+    assert "Error" not in done.stderr
+
+
 def test_graph_draws(tmp_path: Path) -> None:
     """Mermaid is the default, Graphviz an option."""
     assert "n0 --> n1" in command(tmp_path, GOOD, "graph").stdout

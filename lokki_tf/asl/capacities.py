@@ -79,7 +79,7 @@ def _without_failures(one: Capacity, reserved: Mapping[str, int], payloads: Payl
     for name, count in one.results.items():
         if name in reserved:
             size -= reserved[name] * ceil(count / payloads.batch_of(name))
-    return one if size == one.size else replace(one, size=size)
+    return one if size == one.size else replace(one, size=size, failures=one.size - size)
 
 
 def _capacities(root: Scope, payloads: Payloads) -> list[Capacity]:

@@ -39,12 +39,14 @@ class Capacity:
         size: Bytes for the results.
         results: How often it contains each result, by node name.
         takes_parameters: Whether the execution's input, with the flow's parameters, is added.
+        failures: Bytes that are reserved beside ``size`` for failures in place of results.
     """
 
     what: str
     size: int
     results: Counter[str]
     takes_parameters: bool = False
+    failures: int = 0
 
 
 def parameter_bytes(capacities: Iterable[Capacity]) -> int:
@@ -117,6 +119,22 @@ def _without(
     return found
 
 
+def _too_many(capacity: Capacity, count: int, longest: int) -> LimitError:
+    if 0 < count * longest <= capacity.size + capacity.failures:
+        return LimitError(
+            f"{capacity.what} contains {count} results, and failures of caught steps in place of "
+            f"them can have {capacity.failures:,} bytes; Step Functions allows {STATE_BYTES:,} "
+            "there",
+            remedy="let fewer of these steps have catch=, or let each be followed by a step that "
+            "takes its result and returns what is needed of it",
+        )
+    return LimitError(
+        f"{capacity.what} contains {count} results; Step Functions allows "
+        f"{max(0, capacity.size // longest)} there",
+        remedy="combine some in intermediate steps, or use a map",
+    )
+
+
 def _shares(
     capacities: Sequence[Capacity], results: Iterable[str], references: Mapping[str, int]
 ) -> dict[str, float]:
@@ -128,11 +146,7 @@ def _shares(
         count = sum(capacity.results.values())
         longest = max((references.get(one, REFERENCE_BYTES) for one in capacity.results), default=0)
         if count * longest > capacity.size:
-            raise LimitError(
-                f"{capacity.what} contains {count} results; Step Functions allows "
-                f"{max(0, capacity.size // longest)} there",
-                remedy="combine some in intermediate steps, or use a map",
-            )
+            raise _too_many(capacity, count, longest)
         room.append(capacity.size)
         rising.append(count)
         for name in capacity.results:

@@ -151,6 +151,9 @@ def _run(pipeline: Any, args: Sequence[str] | None) -> int:
 
 def _show_misuse(error: click.UsageError) -> None:
     """Show the error as click does, with the command as the user typed it."""
+    if type(error).__name__ == "NoArgsIsHelpError":  # of click 8.2; its message is the help
+        click.echo(error.format_message(), err=True)
+        return
     if error.ctx is not None and is_typed():
         click.echo(error.ctx.get_usage(), err=True)
         click.echo(f"For help: {error.ctx.command_path} --help\n", err=True)

@@ -85,7 +85,7 @@ def run_command(pipeline: Pipeline) -> click.Command:
         type=click.FloatRange(min=0),
         default=1.0,
         show_default=True,
-        help="Factor of the waits before retries, 0.01 for a hundredth.",
+        help="Factor of waits, and of those before retries and polls: 0.01 for a hundredth.",
     )
     @stage_option
     @with_event

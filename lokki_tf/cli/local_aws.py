@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from lokki_tf.errors import ExecutionFailed, OptionError
 
 from .common import settings
@@ -39,8 +41,7 @@ def run_on_local_aws(
         ExecutionFailed: If the execution does not succeed.
         MissingToolError: If the packages of a local AWS are not installed.
     """
-    from lokki_tf.operate.clients import Aws
-    from lokki_tf.operate.deployed import Deployed
+    from lokki_tf.operate.deployed import find
     from lokki_tf.operate.execution import start
     from lokki_tf.operate.stack import Stack
     from lokki_tf.testing import LocalAws
@@ -50,17 +51,28 @@ def run_on_local_aws(
     config = settings()
     region, scale = config.aws.region or _REGION, wait_scale
     with LocalAws(region, retry_delay_scale=scale, wait_scale=scale) as aws:
-        arn = aws.register(pipeline, stage=config.stage)
+        aws.register(pipeline, stage=config.stage)
         local = replace(config.aws, endpoint=aws.endpoint_url, region=aws.region, profile=None)
         stack = Stack.of(pipeline.definition, replace(config, aws=local))
-        deployed = Deployed(stack, arn, {}, Aws(stack.config))
-        run = start(deployed, parameters, allow_pickle=True)
+        run = start(find(stack), parameters, allow_pickle=True)
         try:
             wait_for_result(run, as_json, quiet, outlives=False)
         except ExecutionFailed as error:
             # The remedies for AWS name commands, which cannot reach the local AWS after its end.
             text = error.message.replace(" in AWS", " on the local AWS")
             raise ExecutionFailed(text, trace=error.trace) from None
+        finally:
+            _show_output([line.text for line in run.logs() if not line.entry])
+
+
+def _show_output(lines: list[str]) -> None:
+    """Print what the steps have printed, without the tracebacks that Lambda adds."""
+    hidden = False
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        is_error = line.startswith("[ERROR] ") and following.startswith("Traceback (most recent")
+        hidden = is_error or (hidden and line.startswith(("Traceback (most recent", " ")))
+        if not hidden:
+            click.echo(line, err=True)
 
 
 def _refuse_callbacks(pipeline: Pipeline) -> None:

@@ -132,7 +132,7 @@ def _terminal(node: Node) -> Iterator[Callable[[str], str]]:
     source = sys.stdin
     if source is None or source.closed or not source.isatty():
         raise NoTerminal(
-            f"the step waits for an answer, and it can be asked for in a terminal only: pass "
+            "an answer can be asked for in a terminal only: pass "
             f"local_run(answers={{{node.step.name!r}: …}})"
         )
 

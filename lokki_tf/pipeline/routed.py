@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from typing import TYPE_CHECKING, Any, NoReturn, Unpack
+from typing import TYPE_CHECKING, Any, Never, NoReturn, Unpack
 
 from lokki_tf.authoring import hints_of, kind_of
 from lokki_tf.authoring.options import pipeline_options
@@ -84,10 +84,11 @@ class Functions(Registry):
             self._read = registered, made
         return self._read[1]
 
-    def run(self, **data: Any) -> Any:
+    def run(self, *unexpected: Never, **data: Any) -> Any:
         """Run the functions locally, from the first one on.
 
         Args:
+            unexpected: Nothing: values have names.
             data: Arguments of the first function, by name. ``wait_scale`` and ``answers``, if the
                 function has no such parameters, are the factor of waits, and the answers to steps
                 with ``callback=True``, as for ``local_run``.
@@ -96,21 +97,34 @@ class Functions(Registry):
             The return value of the last function: its dict, or the state after its updates.
 
         Raises:
-            BindingError: If a required argument is missing.
+            BindingError: If a required argument is missing, or a value has no name.
             StepFailed: If a function raises; its error is the cause.
             LoopError: If it would exceed the limit of steps.
             AlreadyRunning: If as many others are going on as ``max_concurrent_runs`` allows.
         """
+        self._refuse_unnamed(unexpected, "run", self.beginner)
         return self._run_from(None, data)
 
-    def run_from(self, *, step: str, **data: Any) -> Any:
+    def run_from(self, *unexpected: Never, step: str, **data: Any) -> Any:
         """Run the functions locally, from another function on.
 
         Args:
+            unexpected: Nothing: values have names.
             step: Name of the function.
             data: Its arguments, by name.
         """
+        self._refuse_unnamed(unexpected, "run_from", step)
         return self._run_from(step, data)
+
+    def _refuse_unnamed(self, values: tuple[object, ...], method: str, step: str) -> None:
+        if values:
+            known = self._routes.by_name.get(step)
+            names = ", ".join(known.takes if known else ()) or "nothing"
+            raise BindingError(
+                f"{method}() takes values by name only, got {values[0]!r}",
+                place=calling_place(),
+                remedy=f"write {method}(name=value); the parameters of {step!r} are {names}",
+            )
 
     def _run_from(self, step: str | None, data: Mapping[str, Any]) -> Any:
         from lokki_tf.local import run_routes, slot_of

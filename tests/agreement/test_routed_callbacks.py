@@ -230,6 +230,12 @@ def test_cleanups_receive_answers(aws: LocalAws) -> None:
 def test_answers_of_run(tmp_path: Any) -> None:
     """``run`` takes ``answers=``, unless the first function has such a parameter."""
     assert alone.run(order=1, answers={"approve_alone": 8}) == 8
+    assert alone.run_from(step="approve_alone", order=1, answers={"approve_alone": 8}) == 8
+    for call in (lambda given: alone.run(given), lambda given: alone.run_from(given, step="x")):
+        with pytest.raises(BindingError, match=r"takes values by name only, got {'order': 1}"):
+            call({"order": 1})
+    with pytest.raises(BindingError, match="parameters of 'approve_alone' are order"):
+        alone.run(*[5])
     with pytest.raises(BindingError, match="answers= has 'approve', which is not a step"):
         alone.run(order=1, answers={"approve": 8})
     own = MicroFunctions("first", name="own")

@@ -183,6 +183,21 @@ def test_more_results_than_references_fit_are_refused() -> None:
         compile_state_machine(Pipeline("p", steps=[clean(calls)]).definition)
 
 
+@step(callback=True, catch=LookupError)
+def ask(number: int) -> Any:
+    """Ask."""
+
+
+def test_more_failures_than_fit_are_refused() -> None:
+    """Failures of eight answers do not fit into a state; the remedies that the error names do."""
+    asked = [ask(number) for number in range(8)]
+    with pytest.raises(LimitError, match="can have 272,000 bytes") as caught:
+        compile_state_machine(Pipeline("p", steps=[clean(asked)]).definition)
+    assert "let fewer of these steps have catch=" in str(caught.value)
+    compile_state_machine(Pipeline("p", steps=[clean(asked[:7])]).definition)
+    compile_state_machine(Pipeline("p", steps=[clean([count(one) for one in asked])]).definition)
+
+
 def test_as_many_ends_as_their_references_leave_room_for_are_taken() -> None:
     """900 results are one output: references of the longest bucket and execution fit into it."""
     machine = compile_state_machine(Pipeline("p", steps=[load("d") for _ in range(900)]).definition)

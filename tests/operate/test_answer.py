@@ -150,4 +150,5 @@ def test_the_terminal_asks(folder: Folder, executor: str) -> None:
     assert "Refused: not now" in refused.stderr
     silent = folder.run("run")
     assert silent.returncode == 1
-    assert "it can be asked for in a terminal only" in silent.stderr
+    assert "an answer can be asked for in a terminal only" in silent.stderr
+    assert "answers.NoTerminal" not in silent.stderr  # without a traceback

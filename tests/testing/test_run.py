@@ -202,8 +202,10 @@ def test_the_command_prints_the_result_alone(tmp_path: Path) -> None:
     done = _command(tmp_path, "--local-aws")
     assert (done.returncode, done.stdout) == (0, "(0.5, 1.0)\n"), done.stderr
     assert "halves done in" in done.stderr
-    done = _command(tmp_path, "--local-aws", "--json", "--quiet", "--count", "1")
-    assert (done.stdout, done.stderr) == ("[0.5]\n", "")
+    quiet = ("--json", "--quiet", "--count", "1")
+    done, here = _command(tmp_path, "--local-aws", *quiet), _command(tmp_path, *quiet)
+    assert (done.stdout, done.stderr) == ("[0.5]\n", "printed by a step\n")
+    assert (here.stdout, here.stderr) == (done.stdout, done.stderr)
 
 
 def test_a_step_that_fails_is_shown_with_its_traceback(tmp_path: Path) -> None:
@@ -211,6 +213,8 @@ def test_a_step_that_fails_is_shown_with_its_traceback(tmp_path: Path) -> None:
     done = _command(tmp_path, "--local-aws", "--count", "3")
     assert done.returncode == 1
     assert "ZeroDivisionError" in done.stderr.splitlines()[-1]
+    assert "printed by a step" in done.stderr
+    assert done.stderr.count("Traceback") == 1
     assert "return [1 / (2 - n) for n in range(count)]" in done.stderr
     assert "redrive" not in done.stderr
 
