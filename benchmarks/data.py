@@ -1,0 +1,222 @@
+"""Measure how values are written to a file and read again, by lokki_tf and others in one run.
+
+    python benchmarks/data.py [--megabytes 200] [--repeat 3]
+
+- ``lokki_tf`` serializes and deserializes as functions in AWS do, without the network.
+- ``gzip`` is what lokki_tf did before it had blocks: a pickle as one piece, gzipped at level 1.
+- ``metaflow`` is the content-addressed store of Metaflow from PyPI, with files: a pickle, gzipped
+  at level 3, under its SHA-1.
+- ``joblib`` is ``joblib.dump`` and ``load``, without compression.
+- ``pickle`` is ``pickle.dump`` with protocol 5 into a file, and ``load``: the limit.
+
+Each measurement is a process of its own, so that what one has loaded or cached does not help
+another; they run in turn. Figures are the best of the repeats. Memory is the largest that was in
+use at any time, above the value itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+WAYS = ("lokki_tf", "gzip", "metaflow", "joblib", "pickle")
+PACKAGES = {"metaflow": "metaflow", "joblib": "joblib"}
+KINDS = ("floats", "bytes", "frame", "arrow", "polars", "objects")
+MIB = 2**20
+
+
+def value_of(kind: str, size: int) -> Any:
+    """Return a value of about ``size`` bytes."""
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    if kind == "floats":
+        return random.random(size // 8)
+    if kind == "bytes":
+        return random.bytes(size)
+    if kind == "objects":
+        return [(n, str(n), {"n": n}) for n in range(size // 400)]
+    rows = size // 40
+    columns = {
+        "id": np.arange(rows),
+        "price": random.random(rows).round(2),
+        "pieces": random.integers(0, 100, rows),
+        "score": random.random(rows),
+        "word": random.choice(["alpha", "beta", "gamma delta"], rows),
+    }
+    if kind == "arrow":
+        import pyarrow as pa
+
+        return pa.table(columns)
+    if kind == "polars":
+        import polars as pl
+
+        return pl.DataFrame(columns)
+    import pandas as pd
+
+    times = pd.date_range("2024-01-01", periods=rows, freq="s")
+    return pd.DataFrame({**columns, "time": times, "word": pd.Categorical(columns["word"])})
+
+
+def writer_and_reader(
+    way: str, folder: Path
+) -> tuple[Callable[[Any], None], Callable[[], Any], Callable[[], int]]:
+    """Return functions that write a value, read it, and return the stored bytes."""
+    import pickle
+    import zlib
+
+    path = folder / "value"
+
+    def size() -> int:
+        return path.stat().st_size
+
+    if way == "lokki_tf":
+        from lokki_tf.runtime.blocks import File
+        from lokki_tf.runtime.envelope import BLOCKS, freeze, thaw
+
+        def write(value: Any) -> None:
+            form, data = freeze(value)
+            assert form == BLOCKS
+            assert not isinstance(data, bytes)
+            with path.open("wb") as file:
+                file.writelines(data.stored())
+
+        return write, lambda: thaw(BLOCKS, File(str(path))), size
+    if way == "gzip":
+
+        def write(value: Any) -> None:
+            packer = zlib.compressobj(1, wbits=31)
+            plain = pickle.dumps(value, protocol=5)
+            path.write_bytes(packer.compress(plain) + packer.flush())
+
+        return write, lambda: pickle.loads(zlib.decompress(path.read_bytes(), 31)), size
+    if way == "metaflow":
+        from metaflow.datastore.content_addressed_store import ContentAddressedStore
+        from metaflow.plugins.datastores.local_storage import LocalStorage
+
+        store = ContentAddressedStore("data", LocalStorage(str(folder)))
+        keys: list[str] = []
+
+        def write(value: Any) -> None:
+            saved = store.save_blobs(iter([pickle.dumps(value, protocol=4)]))
+            keys[:] = [one.key for one in saved]
+
+        def read() -> Any:
+            [(_, blob)] = store.load_blobs(keys)
+            return pickle.loads(blob)
+
+        def all_files() -> int:
+            return sum(one.stat().st_size for one in folder.rglob("*") if one.is_file())
+
+        return write, read, all_files
+    if way == "joblib":
+        import joblib
+
+        return lambda value: joblib.dump(value, path), lambda: joblib.load(path), size
+
+    def write(value: Any) -> None:
+        with path.open("wb") as file:
+            pickle.dump(value, file, protocol=5)
+
+    def read() -> Any:
+        with path.open("rb") as file:
+            return pickle.load(file)
+
+    return write, read, size
+
+
+def resident() -> int:
+    """Return the bytes of memory that this process has, on Linux."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def measured(call: Callable[[], Any]) -> tuple[float, int, Any]:
+    """Return seconds, the largest memory above that before, and the result of a call."""
+    before, most, ended = resident(), 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal most
+        while not ended.wait(0.001):
+            most = max(most, resident() - before)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    began = time.perf_counter()
+    result = call()
+    seconds = time.perf_counter() - began
+    most = max(most, resident() - before)
+    ended.set()
+    watching.join()
+    return seconds, most, result
+
+
+def measure(way: str, kind: str, size: int) -> dict[str, float]:
+    """Write and read a value in this process; return the figures."""
+    with tempfile.TemporaryDirectory() as folder:
+        write, read, stored = writer_and_reader(way, Path(folder))
+        small = value_of(kind, 4 * MIB)
+        write(small)  # loads modules and starts threads
+        read()
+        value = value_of(kind, size)
+        writing, above, _ = measured(lambda: write(value))
+        del value
+        before = resident()
+        reading, most, result = measured(read)
+        held = resident() - before
+        assert len(result)
+        return {
+            "write": writing,
+            "read": reading,
+            "above": above / MIB,
+            "above_read": (most - held) / MIB,
+            "size": stored() / 1e6,
+        }
+
+
+def main() -> None:
+    """Print a table for each kind of value."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--megabytes", type=int, default=200)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        print(json.dumps(measure(*given.one, given.megabytes * 10**6)))
+        return
+    ways = [way for way in WAYS if importlib.util.find_spec(PACKAGES.get(way, "json"))]
+    for kind in KINDS:
+        found: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
+        for _ in range(given.repeat):
+            for way in ways:
+                command = [sys.executable, __file__, "--one", way, kind]
+                command += ["--megabytes", str(given.megabytes)]
+                done = subprocess.run(command, capture_output=True, text=True, check=True)
+                found[way].append(json.loads(done.stdout))
+        best = {
+            way: {key: min(one[key] for one in rounds) for key in rounds[0]}
+            for way, rounds in found.items()
+        }
+        print(f"\n{kind}, {given.megabytes} MB")
+        head = ("", "write", "", "read", "", "above written", "above read", "stored")
+        print("{:10} {:>8} {:>6} {:>8} {:>6} {:>14} {:>12} {:>10}".format(*head))
+        for way, one in best.items():
+            ratios = [one[key] / best["lokki_tf"][key] for key in ("write", "read")]
+            print(
+                f"{way:10} {one['write']:6.3f} s {ratios[0]:5.2f}× {one['read']:6.3f} s "
+                f"{ratios[1]:5.2f}× {one['above']:10.0f} MiB {one['above_read']:8.0f} MiB "
+                f"{one['size']:7.1f} MB"
+            )
+
+
+if __name__ == "__main__":
+    main()
