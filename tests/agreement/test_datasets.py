@@ -11,6 +11,8 @@ import pytest
 from strategies import same
 
 from lokki_tf import (
+    DAG,
+    Flow,
     Parameter,
     Pipeline,
     S3Csv,
@@ -22,6 +24,7 @@ from lokki_tf import (
     flow,
     run_context,
     step,
+    task,
 )
 
 if TYPE_CHECKING:
@@ -265,6 +268,35 @@ def test_maps_inside_and_around(filled: LocalAws, deployment: Deployment) -> Non
     assert [[one[2:] for one in day] for day in found] == [
         [[name, (outer, n)] for n in range(7)] for outer, name in enumerate("ab")
     ]
+
+
+@flow
+def of_key(key: str):
+    return S3Csv(BUCKET, key).map(kept).agg(listed)
+
+
+@flow
+def rows():
+    return S3Csv(BUCKET, "numbers.csv").map(kept).agg(listed)
+
+
+@task
+def find() -> str:
+    return "even.csv"
+
+
+@task
+def count(rows: list[Any]) -> int:
+    return len(rows)
+
+
+def test_datasets_between_arrows(filled: LocalAws, deployment: Deployment) -> None:
+    """Flows with datasets are between arrows and in built flows, and receive locations."""
+    find >> of_key >> count
+    assert everything(DAG("arrows", tasks=[count]), deployment) == 2
+    built = Flow("built")
+    built.add(rows).add(count)
+    assert everything(built, deployment) == 7
 
 
 @pytest.mark.parametrize("options", [{}, {"batch_size": 3}], ids=str)

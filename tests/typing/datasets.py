@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from lokki_tf import Parameter, S3Csv, S3Inventory, S3Json, S3Object, S3Objects, chain, step
+from lokki_tf import (
+    Parameter,
+    S3Csv,
+    S3Inventory,
+    S3Json,
+    S3Object,
+    S3Objects,
+    TerraformRef,
+    chain,
+    step,
+)
 
 
 @step
@@ -40,6 +50,9 @@ rows.map(measure)  # error
 rows.map(number)  # error
 S3Objects("bucket", Parameter("prefix", str)).map(measure).agg(total)
 S3Objects("bucket").map(book)  # error
+S3Objects(TerraformRef("aws_s3_bucket.raw.bucket"), "2030/" + TerraformRef("var.day")).map(measure)
+S3Csv("bucket", "key").map(book, execution_type="express")
+S3Csv("bucket", "key").map(book, execution_type="fast")  # error
 S3Inventory("bucket", "manifest.json").map(book)
 S3Json("bucket", "key").map(number)
 S3Csv("bucket", "key", delimiter="x")  # error
