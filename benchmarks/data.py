@@ -26,6 +26,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,22 +85,22 @@ def writer_and_reader(
         from lokki_tf.runtime.blocks import File
         from lokki_tf.runtime.envelope import BLOCKS, freeze, thaw
 
-        def write(value: Any) -> None:
+        def write_blocks(value: Any) -> None:
             form, data = freeze(value)
             assert form == BLOCKS
             assert not isinstance(data, bytes)
             with path.open("wb") as file:
                 file.writelines(data.stored())
 
-        return write, lambda: thaw(BLOCKS, File(str(path))), size
+        return write_blocks, lambda: thaw(BLOCKS, File(str(path))), size
     if way == "gzip":
 
-        def write(value: Any) -> None:
+        def write_gzip(value: Any) -> None:
             packer = zlib.compressobj(1, wbits=31)
             plain = pickle.dumps(value, protocol=5)
             path.write_bytes(packer.compress(plain) + packer.flush())
 
-        return write, lambda: pickle.loads(zlib.decompress(path.read_bytes(), 31)), size
+        return write_gzip, lambda: pickle.loads(zlib.decompress(path.read_bytes(), 31)), size
     if way == "metaflow":
         from metaflow.datastore.content_addressed_store import ContentAddressedStore
         from metaflow.plugins.datastores.local_storage import LocalStorage
@@ -107,18 +108,18 @@ def writer_and_reader(
         store = ContentAddressedStore("data", LocalStorage(str(folder)))
         keys: list[str] = []
 
-        def write(value: Any) -> None:
+        def save(value: Any) -> None:
             saved = store.save_blobs(iter([pickle.dumps(value, protocol=4)]))
             keys[:] = [one.key for one in saved]
 
-        def read() -> Any:
+        def read_saved() -> Any:
             [(_, blob)] = store.load_blobs(keys)
             return pickle.loads(blob)
 
         def all_files() -> int:
             return sum(one.stat().st_size for one in folder.rglob("*") if one.is_file())
 
-        return write, read, all_files
+        return save, read_saved, all_files
     if way == "joblib":
         import joblib
 
@@ -168,7 +169,7 @@ def measure(way: str, kind: str, size: int) -> dict[str, float]:
         write(small)  # loads modules and starts threads
         read()
         value = value_of(kind, size)
-        writing, above, _ = measured(lambda: write(value))
+        writing, above, _ = measured(partial(write, value))
         del value
         before = resident()
         reading, most, result = measured(read)
@@ -191,7 +192,8 @@ def main() -> None:
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
-        print(json.dumps(measure(*given.one, given.megabytes * 10**6)))
+        way, kind = given.one
+        print(json.dumps(measure(way, kind, given.megabytes * 10**6)))
         return
     ways = [way for way in WAYS if importlib.util.find_spec(PACKAGES.get(way, "json"))]
     for kind in KINDS:
