@@ -9,7 +9,7 @@ from lokki_tf.testing.state_machines.failures import RUNTIME, StateFailure
 from lokki_tf.testing.state_machines.frame import StateRun
 from lokki_tf.testing.state_machines.limits import PAYLOAD_BYTES
 from lokki_tf.testing.state_machines.map_fields import number
-from lokki_tf.testing.state_machines.templates import fill
+from lokki_tf.testing.state_machines.queries import filled
 from lokki_tf.testing.state_machines.values import Json, dump, size
 
 
@@ -43,9 +43,12 @@ def batches_of(run: StateRun, value: Json, items: Iterable[Json]) -> Iterator[Ba
         return
     common = {}
     if "BatchInput" in batcher:
-        common = {"BatchInput": fill(batcher["BatchInput"], run.view(value))}
-    most = int(number(run, value, "MaxItemsPerBatch", 0, batcher))
-    length = int(number(run, value, "MaxInputBytesPerBatch", 0, batcher)) or PAYLOAD_BYTES
+        common = {"BatchInput": filled(run, batcher["BatchInput"], value, "ItemBatcher/BatchInput")}
+    most = int(number(run, value, "MaxItemsPerBatch", 0, batcher, place="ItemBatcher/"))
+    length = (
+        int(number(run, value, "MaxInputBytesPerBatch", 0, batcher, place="ItemBatcher/"))
+        or PAYLOAD_BYTES
+    )
     groups = _groups(items, most, length - size(dump({**common, "Items": []})))
     yield from (Batch({**common, "Items": group}, len(group)) for group in groups)
 

@@ -14,6 +14,8 @@ from lokki_tf.testing.state_machines.failures import (
 )
 from lokki_tf.testing.state_machines.flow import assigned, effective_input, output
 from lokki_tf.testing.state_machines.frame import StateRun
+from lokki_tf.testing.state_machines.jsonata import fill as fill_jsonata
+from lokki_tf.testing.state_machines.queries import transition
 from lokki_tf.testing.state_machines.references import View, parse_reference
 from lokki_tf.testing.state_machines.templates import fill
 from lokki_tf.testing.state_machines.transition import Transition
@@ -89,17 +91,33 @@ def run_choice(run: StateRun) -> Transition:
         StateFailure: If no rule matches and the state has no ``Default``, or a rule refers to a
             missing value.
     """
+    if run.is_jsonata:
+        return _run_in_jsonata(run)
     value = effective_input(run)
     view = run.view(value)
     for rule in run.state["Choices"]:
         if _passes(rule, view):
             return Transition(output(run, value), rule["Next"], fill(rule.get("Assign", {}), view))
     if "Default" not in run.state:
-        raise StateFailure(
-            "States.NoChoiceMatched",
-            f"The state '{run.name}' has no Default, and no choice matched.",
-        )
+        raise _no_match(run)
     return Transition(output(run, value), run.state["Default"], assigned(run, value))
+
+
+def _run_in_jsonata(run: StateRun) -> Transition:
+    for position, rule in enumerate(run.state["Choices"]):
+        place, states = f"Choices[{position}]/", {"input": run.input}
+        if fill_jsonata(run, rule["Condition"], f"{place}Condition", states, kind="boolean"):
+            return transition(run, rule["Next"], run.input, rule, place)
+    if "Default" not in run.state:
+        raise _no_match(run)
+    return transition(run, run.state["Default"], run.input)
+
+
+def _no_match(run: StateRun) -> StateFailure:
+    return StateFailure(
+        "States.NoChoiceMatched",
+        f"The state '{run.name}' has no Default, and no choice matched.",
+    )
 
 
 def _passes(rule: Mapping[str, Json], view: View) -> bool:

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 from lokki_tf.testing.state_machines.failures import RUNTIME, StateFailure
 from lokki_tf.testing.state_machines.frame import StateRun
-from lokki_tf.testing.state_machines.templates import apply_result_path, fill, given, select
+from lokki_tf.testing.state_machines.jsonata import failure
+from lokki_tf.testing.state_machines.queries import given, transition
+from lokki_tf.testing.state_machines.templates import apply_result_path, fill, select
 from lokki_tf.testing.state_machines.transition import Transition
 from lokki_tf.testing.state_machines.values import Json, dump, is_integer, timestamp
 
@@ -21,7 +23,9 @@ def following(run: StateRun) -> str | None:
 
 
 def effective_input(run: StateRun) -> Json:
-    """Apply ``InputPath`` to the raw input."""
+    """Apply ``InputPath`` to the raw input; in JSONata, the raw input is the effective one."""
+    if run.is_jsonata:
+        return run.input
     return select(run.state.get("InputPath", "$"), run.view(run.input), "InputPath")
 
 
@@ -38,6 +42,8 @@ def assigned(run: StateRun, value: Json) -> dict[str, Json]:
 
 def run_pass(run: StateRun) -> Transition:
     """Run a Pass state."""
+    if run.is_jsonata:
+        return transition(run, following(run), run.input)
     value = effective_input(run)
     if "Parameters" in run.state:
         value = fill(run.state["Parameters"], run.view(value))
@@ -49,6 +55,8 @@ def run_pass(run: StateRun) -> Transition:
 
 def run_succeed(run: StateRun) -> Transition:
     """Run a Succeed state."""
+    if run.is_jsonata:
+        return transition(run, None, run.input)
     return Transition(output(run, effective_input(run)), None)
 
 
@@ -58,38 +66,44 @@ def run_fail(run: StateRun) -> Transition:
     Raises:
         StateFailure: Always.
     """
-    view = run.view(run.input)
-    raise StateFailure(*(given(run.state, field, view) for field in ("Error", "Cause")))
+    error, cause = (given(run, run.state, field, run.input) for field in ("Error", "Cause"))
+    raise StateFailure(error, cause)
 
 
 def run_wait(run: StateRun) -> Transition:
     """Run a Wait state."""
     value = effective_input(run)
     run.frame.wait(_seconds(run, value), run.frame.settings.wait_scale)
+    if run.is_jsonata:
+        return transition(run, following(run), run.input)
     return Transition(output(run, value), following(run), assigned(run, value))
 
 
 def _seconds(run: StateRun, value: Json) -> float:
     field = "Seconds" if {"Seconds", "SecondsPath"} & set(run.state) else "Timestamp"
-    found = given(run.state, field, run.view(value))
+    found = given(run, run.state, field, value)
     where = f"{run.state.get(f'{field}Path')} == {found if isinstance(found, str) else dump(found)}"
     if field == "Seconds":
         if not is_integer(found):
             message = f"The SecondsPath parameter cannot be parsed as a long value: {where}"
-            raise StateFailure(RUNTIME, message)
+            raise _refused(run, field, message)
         if found < 0:
             message = f"The SecondsPath parameter references a negative value: {where}"
-            raise StateFailure(RUNTIME, message)
+            raise _refused(run, field, message)
         seconds = float(found)
     else:
         moment = timestamp(found)
         if moment is None:
-            raise StateFailure(
-                RUNTIME,
-                "The TimestampPath parameter does not reference a valid ISO-8601 extended offset "
-                f"date-time format string: {where}",
-            )
+            message = "The TimestampPath parameter does not reference a valid"
+            if run.is_jsonata:
+                message, where = "The Timestamp field cannot be parsed as an", str(found)
+            message += f" ISO-8601 extended offset date-time format string: {where}"
+            raise _refused(run, field, message)
         seconds = (moment - datetime.now(UTC)).total_seconds()
     if seconds > _LONGEST_WAIT:
         raise StateFailure(RUNTIME, "Wait state delay is too long.")
     return seconds
+
+
+def _refused(run: StateRun, field: str, message: str) -> StateFailure:
+    return failure(run, field, message) if run.is_jsonata else StateFailure(RUNTIME, message)

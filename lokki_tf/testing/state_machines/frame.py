@@ -21,7 +21,12 @@ from lokki_tf.testing.state_machines.values import Json, moment_text
 from lokki_tf.testing.state_machines.variables import Variables
 
 _ERROR_AT = "An error occurred while executing the state "
-_LOCATED = (RUNTIME, "States.IntrinsicFailure", "States.ResultPathMatchFailure")
+_LOCATED = (
+    RUNTIME,
+    "States.IntrinsicFailure",
+    "States.QueryEvaluationError",
+    "States.ResultPathMatchFailure",
+)
 Walk = Callable[[Mapping[str, Json], Json, "Frame"], Json]
 
 
@@ -153,6 +158,8 @@ class StateRun:
     frame: Frame
     retry_count: int = field(default=0, init=False)
     task_token: str | None = field(default=None, init=False)
+    item: Mapping[str, Json] = field(default_factory=dict, init=False)
+    """The entry ``Map`` of the context object, while the input of an iteration is selected."""
     entered_event: int = field(default=0, init=False)
     begun: bool = field(default=False, init=False)
     """Whether the history has the event that the branches or iterations have started."""
@@ -171,10 +178,20 @@ class StateRun:
             )
         return failure
 
-    def view(self, value: Json) -> View:
-        """Return the data for the state's expressions, with ``$`` referring to the value."""
+    @property
+    def is_jsonata(self) -> bool:
+        """Whether the fields of the state have expressions in JSONata, and not in JSONPath."""
+        return bool(self.state.get("QueryLanguage", self.frame.execution.language) == "JSONata")
+
+    @property
+    def context(self) -> Mapping[str, Json]:
+        """The context object."""
         state = {"EnteredTime": self.entered, "Name": self.name, "RetryCount": self.retry_count}
         context = {**self.frame.context, "State": state}
         if self.task_token is not None:
             context["Task"] = {"Token": self.task_token}
-        return View(value, context, self.frame.variables)
+        return {**context, **self.item}
+
+    def view(self, value: Json) -> View:
+        """Return the data for the state's paths, with ``$`` referring to the value."""
+        return View(value, self.context, self.frame.variables)

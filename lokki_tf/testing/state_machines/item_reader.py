@@ -8,7 +8,7 @@ from lokki_tf.datasets import items_of as items_of_dataset
 from lokki_tf.testing.state_machines.failures import StateFailure
 from lokki_tf.testing.state_machines.frame import StateRun
 from lokki_tf.testing.state_machines.map_fields import items_of, number
-from lokki_tf.testing.state_machines.templates import fill
+from lokki_tf.testing.state_machines.queries import arguments
 from lokki_tf.testing.state_machines.values import Json
 
 FAILED = "States.ItemReaderFailed"
@@ -26,11 +26,13 @@ def read_items(run: StateRun, value: Json) -> Iterable[Json]:
 
 
 def _of_reader(run: StateRun, value: Json, reader: Json) -> Iterator[Json]:
-    location = fill(reader.get("Parameters", {}), run.view(value))
+    location = arguments(run, reader, value, "ItemReader/")
     config = reader.get("ReaderConfig", {})
     if not reader["Resource"].endswith(":s3:listObjectsV2"):
         config = {"InputType": "JSON", **config}
-    most = int(number(run, value, "MaxItems", 0, config, negative=FAILED))
+    most = int(
+        number(run, value, "MaxItems", 0, config, place="ItemReader/ReaderConfig/", negative=FAILED)
+    )
     try:
         client = run.frame.settings.services.client("s3")
         yield from items_of_dataset(client, {**config, "MaxItems": most}, location)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 
 from lokki_tf.testing.state_machines.failures import RUNTIME, StateFailure
 from lokki_tf.testing.state_machines.frame import StateRun
-from lokki_tf.testing.state_machines.references import View
-from lokki_tf.testing.state_machines.templates import fill, given, select
+from lokki_tf.testing.state_machines.jsonata import fill as fill_jsonata
+from lokki_tf.testing.state_machines.queries import filled, given
+from lokki_tf.testing.state_machines.templates import select
 from lokki_tf.testing.state_machines.values import Json, dump, is_integer, is_number
 
 
@@ -39,6 +41,7 @@ def number(
     default: float,
     holder: Json = None,
     *,
+    place: str = "",
     negative: str = RUNTIME,
 ) -> float:
     """Return the number in a field, or at the path in the field whose name ends in ``Path``.
@@ -49,13 +52,14 @@ def number(
         field: The field's name without ``Path``.
         default: The number if neither field exists.
         holder: The object with the field; the state if None.
+        place: The path of the holder in the state, with a slash at its end.
         negative: The name of the error for a negative number.
 
     Raises:
         StateFailure: If the value is not a number, or not in the range of the field.
     """
     holder = run.state if holder is None else holder
-    found = given(holder, field, run.view(value))
+    found = given(run, holder, field, value, place)
     if found is None and f"{field}Path" not in holder:
         return default
     percentage = field == "ToleratedFailurePercentage"
@@ -94,11 +98,15 @@ def as_number(value: Json, *, integer: bool) -> float | None:
 
 
 def items_of(run: StateRun, value: Json) -> list[Json]:
-    """Apply ``ItemsPath``.
+    """Apply ``ItemsPath``, in JSONata ``Items``.
 
     Raises:
-        StateFailure: If the value at the path is not an array.
+        StateFailure: If the value is not an array.
     """
+    if run.is_jsonata:
+        template = run.state.get("Items", "{% $states.input %}")
+        found: list[Json] = fill_jsonata(run, template, "Items", {"input": run.input}, kind="array")
+        return found
     items = select(run.state.get("ItemsPath", "$"), run.view(value), "ItemsPath")
     if isinstance(items, list):
         return items
@@ -112,10 +120,9 @@ def selected(run: StateRun, value: Json, index: int, item: Json) -> Json:
     template = run.state.get("ItemSelector", run.state.get("Parameters"))
     if template is None:
         return item
-    view = run.view(value)
-    return fill(
-        template, View(value, {**view.context, **item_context(index, item)}, view.variables)
-    )
+    visit = copy(run)  # the iterations of an inline map are selected in threads
+    visit.item = item_context(index, item)
+    return filled(visit, template, value, "ItemSelector")
 
 
 def item_context(index: int, item: Json) -> dict[str, Json]:

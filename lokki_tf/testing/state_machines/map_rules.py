@@ -30,8 +30,8 @@ _DISTRIBUTED = (
     "ToleratedFailurePercentagePath",
 )
 _HOLDERS: dict[str, set[str]] = {
-    "ItemReader": {"Resource", "Parameters", "ReaderConfig"},
-    "ResultWriter": {"Resource", "Parameters", "WriterConfig"},
+    "ItemReader": {"Resource", "Parameters", "Arguments", "ReaderConfig"},
+    "ResultWriter": {"Resource", "Parameters", "Arguments", "WriterConfig"},
     "ItemBatcher": {
         "BatchInput",
         "MaxItemsPerBatch",

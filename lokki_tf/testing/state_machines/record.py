@@ -65,6 +65,7 @@ class ExecutionRecord:
         outer: For a child of a Distributed Map, the cancel scope of the Map state.
         map_run_arn: For a child of a Distributed Map, the ARN of its Map Run.
         is_express: Whether it is an Express execution.
+        language: The query language of the definition, unless it names one.
     """
 
     arn: str
@@ -78,6 +79,7 @@ class ExecutionRecord:
     outer: CancelScope | None = None
     map_run_arn: str | None = None
     is_express: bool = False
+    language: str = "JSONPath"
     status: str = field(default=RUNNING, init=False)
     output_text: str | None = field(default=None, init=False)
     error: str | None = field(default=None, init=False)
@@ -89,6 +91,7 @@ class ExecutionRecord:
     redrive_date: datetime | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
+        self.language = self.definition.get("QueryLanguage", self.language)
         self.history = History(is_limited=not self.is_express)
         self.progress = Progress()
         self.done = Event()
@@ -201,6 +204,7 @@ class ExecutionRecord:
             outer=cancel_scope,
             map_run_arn=map_run.arn,
             is_express=map_run.is_express,
+            language=self.language,
         )
 
     def end(

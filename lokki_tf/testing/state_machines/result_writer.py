@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.testing.state_machines.failures import StateFailure
 from lokki_tf.testing.state_machines.frame import StateRun
 from lokki_tf.testing.state_machines.map_run import MapRun
-from lokki_tf.testing.state_machines.templates import fill
+from lokki_tf.testing.state_machines.queries import arguments
 from lokki_tf.testing.state_machines.values import Json, dump, load, moment_text
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def write_results(run: StateRun, value: Json, map_run: MapRun[ExecutionRecord]) 
         StateFailure: If an object cannot be written.
     """
     writer = run.state["ResultWriter"]
-    destination = fill(writer.get("Parameters", {}), run.view(value))
+    destination = arguments(run, writer, value, "ResultWriter/")
     prefix = destination.get("Prefix", "")
     prefix = f"{prefix}/" if prefix and not prefix.endswith("/") else prefix
     folder = f"{prefix}{map_run.arn.rpartition(':')[2]}"

@@ -9,7 +9,7 @@ from lokki_tf.testing.state_machines.express_rules import examine_express
 from lokki_tf.testing.state_machines.findings import DUPLICATE, SCHEMA, TARGET, Finding
 from lokki_tf.testing.state_machines.limits import STATE_NAME_CHARACTERS
 from lokki_tf.testing.state_machines.map_fields import is_distributed, is_express, processor_of
-from lokki_tf.testing.state_machines.state_rules import examine_state, holders_of
+from lokki_tf.testing.state_machines.state_rules import JSONATA, examine_state, holders_of
 from lokki_tf.testing.state_machines.values import Json
 
 Scope = Mapping[str, Any]
@@ -22,18 +22,23 @@ def examine_definition(definition: Scope) -> Iterator[Finding]:
     """Yield all findings for a definition."""
     for field in sorted(set(definition) - _DEFINITION_FIELDS):
         yield Finding(SCHEMA, f"Field '{field}' is not supported", f"/{field}")
-    if definition.get("QueryLanguage", "JSONPath") != "JSONPath":
-        message = "QueryLanguage must be JSONPath, because the local AWS runs JSONPath only"
-        yield Finding(SCHEMA, message, "/QueryLanguage")
+    language = definition.get("QueryLanguage", "JSONPath")
+    if language not in ("JSONPath", JSONATA):
+        yield Finding(SCHEMA, "QueryLanguage must be JSONPath or JSONata", "/QueryLanguage")
     if not isinstance(definition.get("TimeoutSeconds", 1), int):
         yield Finding(SCHEMA, "TimeoutSeconds must be an integer", "/TimeoutSeconds")
-    yield from _examine_scope(definition, "", _Seen(), frozenset())
+    yield from _examine_scope(definition, "", _Seen(str(language)), frozenset())
 
 
 class _Seen:
-    """The state names and labels of the whole definition that were checked so far."""
+    """The state names and labels of the whole definition that were checked so far.
 
-    def __init__(self) -> None:
+    Args:
+        language: The query language of the definition.
+    """
+
+    def __init__(self, language: str) -> None:
+        self.language = language
         self.states: dict[str, str] = {}
         self.labels: set[str] = set()
 
@@ -63,7 +68,7 @@ def _examine_scope(
             yield Finding(SCHEMA, "A state must be a JSON object", here)
             continue
         yield from _examine_name(name, here, seen)
-        yield from examine_state(state, here)
+        yield from examine_state(state, here, seen.language)
         yield from _examine_targets(state, states, here)
         yield from _examine_assignments(state, outer, here)
         yield from _examine_inner(state, here, seen, outer | names)

@@ -8,6 +8,7 @@ from typing import Any
 
 from lokki_tf.testing.state_machines.choice import COMPARISONS
 from lokki_tf.testing.state_machines.findings import SCHEMA, Finding
+from lokki_tf.testing.state_machines.jsonata import is_expression, syntax_error
 from lokki_tf.testing.state_machines.limits import VARIABLE_NAME_CHARACTERS
 from lokki_tf.testing.state_machines.map_rules import examine_map
 from lokki_tf.testing.state_machines.path_rules import (
@@ -19,6 +20,7 @@ from lokki_tf.testing.state_machines.task_rules import examine_task
 from lokki_tf.testing.state_machines.values import Json, is_integer, is_number, timestamp
 
 State = dict[str, Any]
+JSONATA = "JSONata"
 
 _COMMON = {"Type", "Comment", "QueryLanguage", "InputPath", "OutputPath"}
 _FLOW = {"Next", "End", "Assign"}
@@ -39,29 +41,94 @@ FIELDS: dict[str, set[str]] = {
     | {"ToleratedFailurePercentage", "ToleratedFailurePercentagePath"}
     | {"ToleratedFailureCount", "ToleratedFailureCountPath"},
 }
+_IN_PATHS = {"InputPath", "OutputPath", "ResultPath", "ResultSelector", "Parameters", "ItemsPath"}
+_IN_JSONATA: dict[str, set[str]] = {
+    "Pass": {"Output"},
+    "Wait": {"Output"},
+    "Succeed": {"Output"},
+    "Choice": {"Output"},
+    "Task": {"Arguments", "Output"},
+    "Parallel": {"Arguments", "Output"},
+    "Map": {"Items", "Output"},
+}
+"""By type: the fields of states in JSONata that those in JSONPath do not have."""
+_STAND_INS: dict[str, Json] = {"Timestamp": "2000-01-01T00:00:00Z"}
 _PATH_FIELDS = ("InputPath", "OutputPath", "ItemsPath", "SecondsPath", "TimestampPath")
 _TEMPLATE_FIELDS = ("Parameters", "ResultSelector", "ItemSelector")
 _VARIABLE_NAME = re.compile(r"[^\W\d]\w*$")
 
 
-def examine_state(state: State, location: str) -> Iterator[Finding]:
-    """Yield findings for the fields of one state."""
+def examine_state(state: State, location: str, language: str) -> Iterator[Finding]:
+    """Yield findings for the fields of one state.
+
+    Args:
+        state: The state.
+        location: Its path in the definition.
+        language: The query language of the whole definition.
+    """
     kind = state.get("Type")
     if not isinstance(kind, str) or kind not in FIELDS:
         message = f"Type must be one of {', '.join(FIELDS)}, got '{kind}'"
         yield Finding(SCHEMA, message, f"{location}/Type")
         return
-    for field in sorted(set(state) - FIELDS[kind]):
-        yield Finding(SCHEMA, f"Field '{field}' is not supported", f"{location}/{field}")
-    if state.get("QueryLanguage", "JSONPath") != "JSONPath":
-        message = "QueryLanguage must be JSONPath, because the local AWS runs JSONPath only"
+    own = state.get("QueryLanguage", language)
+    if own not in ("JSONPath", JSONATA):
+        message = "QueryLanguage must be JSONPath or JSONata"
         yield Finding(SCHEMA, message, f"{location}/QueryLanguage")
+    elif (own, language) == ("JSONPath", JSONATA):
+        message = (
+            "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine"
+        )
+        yield Finding(SCHEMA, message, location)
+    for field in sorted(set(state) - _fields(kind, own)):
+        yield Finding(SCHEMA, f"Field '{field}' is not supported", f"{location}/{field}")
     yield from _examine_ending(state, kind, location)
-    yield from _examine_paths(state, location)
-    yield from _examine_variables(state, location)
+    if own == JSONATA:
+        yield from _examine_names_of(state, location)
+        yield from _examine_expressions(_own_fields(state), location)
+        state = _with_stand_ins(state)
+    else:
+        yield from _examine_paths(state, location)
+        yield from _examine_variables(state, location)
     yield from _RULES.get(kind, _nothing)(state, location)
     for field in ("Retry", "Catch"):
         yield from _examine_handlers(state, field, location)
+
+
+def _fields(kind: str, language: Json) -> set[str]:
+    """Return the fields that a state of a type may have in a query language."""
+    if language != JSONATA:
+        return FIELDS[kind]
+    own = {field for field in FIELDS[kind] if not field.endswith("Path")} - _IN_PATHS
+    return (own | _IN_JSONATA.get(kind, set())) - ({"Result"} if kind == "Pass" else set())
+
+
+def _own_fields(state: State) -> State:
+    """Return a state without the states in it, which are examined on their own."""
+    inner = ("Branches", "ItemProcessor", "Iterator")
+    return {field: value for field, value in state.items() if field not in inner}
+
+
+def _examine_expressions(value: Json, location: str) -> Iterator[Finding]:
+    """Yield findings for the syntax of all expressions in JSONata."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _examine_expressions(item, f"{location}/{key}")
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from _examine_expressions(item, f"{location}[{position}]")
+    elif is_expression(value) and (problem := syntax_error(value)):
+        yield Finding(SCHEMA, f"The JSONata expression is not valid: {problem}", location)
+
+
+def _with_stand_ins(holder: State) -> State:
+    """Return a state with valid literals in the place of expressions, whose results are unknown."""
+    found = {}
+    for field, value in holder.items():
+        if field in ("ItemReader", "ReaderConfig", "ItemBatcher") and isinstance(value, dict):
+            value = _with_stand_ins(value)
+        found[field] = _STAND_INS.get(field, 1) if is_expression(value) else value
+    return found
 
 
 def _nothing(state: State, location: str) -> Iterator[Finding]:
@@ -101,6 +168,13 @@ def _examine_variables(state: State, location: str) -> Iterator[Finding]:
             here = f"{location}{inner_path}/Assign"
             yield from _examine_template(holder["Assign"], here)
             yield from _examine_names(holder["Assign"], here)
+
+
+def _examine_names_of(state: State, location: str) -> Iterator[Finding]:
+    """Yield findings for the variables that a state in JSONata assigns."""
+    for inner_path, holder in holders_of(state):
+        if "Assign" in holder:
+            yield from _examine_names(holder["Assign"], f"{location}{inner_path}/Assign")
 
 
 def _examine_names(assign: Json, location: str) -> Iterator[Finding]:
@@ -169,7 +243,7 @@ def _examine_retrier(rule: State, location: str) -> Iterator[Finding]:
 def _examine_catcher(rule: State, location: str) -> Iterator[Finding]:
     if not isinstance(rule.get("Next"), str):
         yield Finding(SCHEMA, "A catcher must have the field Next", f"{location}/Next")
-    allowed = {"ErrorEquals", "Next", "ResultPath", "Assign", "Comment"}
+    allowed = {"ErrorEquals", "Next", "ResultPath", "Assign", "Output", "Comment"}
     for field in sorted(set(rule) - allowed):
         yield Finding(SCHEMA, f"Field '{field}' is not supported", f"{location}/{field}")
 
@@ -204,7 +278,20 @@ def _examine_choice(state: State, location: str) -> Iterator[Finding]:
         if not isinstance(rule, dict) or not isinstance(rule.get("Next"), str):
             yield Finding(SCHEMA, "A choice rule must be a JSON object with the field Next", here)
             continue
-        yield from _examine_rule(rule, here, {"Next", "Assign", "Comment"})
+        if "Condition" in rule:
+            yield from _examine_condition(rule, here)
+        else:
+            yield from _examine_rule(rule, here, {"Next", "Assign", "Comment"})
+
+
+def _examine_condition(rule: State, location: str) -> Iterator[Finding]:
+    """Yield findings for a choice rule in JSONata."""
+    for field in sorted(set(rule) - {"Condition", "Next", "Assign", "Output", "Comment"}):
+        yield Finding(SCHEMA, f"Field '{field}' is not supported", f"{location}/{field}")
+    condition = rule["Condition"]
+    if not is_expression(condition) and not isinstance(condition, bool):
+        message = "Condition must be a boolean or an expression in JSONata"
+        yield Finding(SCHEMA, message, f"{location}/Condition")
 
 
 def _examine_rule(rule: Json, location: str, extra: set[str]) -> Iterator[Finding]:

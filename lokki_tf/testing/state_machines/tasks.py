@@ -18,11 +18,11 @@ from lokki_tf.testing.state_machines.failures import (
 from lokki_tf.testing.state_machines.frame import StateRun
 from lokki_tf.testing.state_machines.history import DETAILS
 from lokki_tf.testing.state_machines.lambda_tasks import call_function, invoke
+from lokki_tf.testing.state_machines.queries import given
 from lokki_tf.testing.state_machines.resources import Integration, parse_resource
 from lokki_tf.testing.state_machines.retries import HEARTBEAT_TIMEOUT
 from lokki_tf.testing.state_machines.sdk_tasks import call_service, submitted
 from lokki_tf.testing.state_machines.services import Callback
-from lokki_tf.testing.state_machines.templates import given
 from lokki_tf.testing.state_machines.transition import Transition
 from lokki_tf.testing.state_machines.values import Json, dump, is_integer
 from lokki_tf.testing.state_machines.work import parameters, run_work
@@ -95,7 +95,7 @@ def _wait_for_answer(run: StateRun, callback: Callback) -> Json:
 
 
 def _seconds(run: StateRun, field: str) -> float | None:
-    found = given(run.state, field, run.view(run.input))
+    found = given(run, run.state, field, run.input)
     if found is None:
         return None
     if not is_integer(found) or found <= 0:

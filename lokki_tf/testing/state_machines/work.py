@@ -7,7 +7,9 @@ from collections.abc import Callable
 from lokki_tf.testing.state_machines.failures import StateFailure
 from lokki_tf.testing.state_machines.flow import assigned, effective_input, following, output
 from lokki_tf.testing.state_machines.frame import StateRun
+from lokki_tf.testing.state_machines.jsonata import QUERY_ERROR
 from lokki_tf.testing.state_machines.limits import check_payload
+from lokki_tf.testing.state_machines.queries import arguments, transition
 from lokki_tf.testing.state_machines.retries import Retriers, matches
 from lokki_tf.testing.state_machines.templates import apply_result_path, fill
 from lokki_tf.testing.state_machines.transition import Transition, describe
@@ -34,7 +36,9 @@ def run_work(run: StateRun, attempt: Attempt) -> Transition:
         except StateFailure as failure:
             delay = retriers.delay(run.located(failure))
             if delay is None:
-                if run.begun:  # AWS records neither the error nor attempts that are retried
+                is_query = failure.error == QUERY_ERROR and run.state["Type"] == "Map"
+                # AWS records neither the error nor attempts that are retried.
+                if run.begun or is_query:
                     run.frame.event(f"{run.state['Type']}StateFailed")
                 return _caught(run, failure)
             run.frame.wait(delay, run.frame.settings.retry_delay_scale)
@@ -42,21 +46,22 @@ def run_work(run: StateRun, attempt: Attempt) -> Transition:
 
 
 def parameters(run: StateRun, value: Json) -> Json:
-    """Apply ``Parameters`` and check the size of the result.
+    """Apply ``Parameters``, in JSONata ``Arguments``, and check the size of the result.
 
     Raises:
         StateFailure: If the result exceeds the payload quota.
     """
-    if "Parameters" not in run.state:
-        return value
-    filled = fill(run.state["Parameters"], run.view(value))
-    check_payload(dump(filled), run.name)
-    return filled
+    found = arguments(run, run.state, value)
+    if found is not value:
+        check_payload(dump(found), run.name)
+    return found
 
 
 def _once(run: StateRun, attempt: Attempt) -> Transition:
     result = attempt(run, effective_input(run))
     check_payload(dump(result), run.name, catchable=True)
+    if run.is_jsonata:
+        return transition(run, following(run), result, result=result)
     selected = result
     if "ResultSelector" in run.state:
         selected = fill(run.state["ResultSelector"], run.view(result))
@@ -65,9 +70,12 @@ def _once(run: StateRun, attempt: Attempt) -> Transition:
 
 
 def _caught(run: StateRun, failure: StateFailure) -> Transition:
-    for catcher in run.state.get("Catch", ()):
+    for position, catcher in enumerate(run.state.get("Catch", ())):
         if matches(catcher, failure):
             error = describe(failure)
+            if run.is_jsonata:
+                place = f"Catch[{position}]/"
+                return transition(run, catcher["Next"], error, catcher, place, errorOutput=error)
             values: dict[str, Json] = fill(catcher.get("Assign", {}), run.view(error))
             placed = apply_result_path(run.input, error, catcher.get("ResultPath", "$"))
             return Transition(placed, catcher["Next"], values)
