@@ -171,13 +171,6 @@ def test_size() -> None:
     assert "INVALID_SIZE" in messages(definition)
 
 
-def test_jsonata() -> None:
-    """A definition in JSONata is refused, and the message names the local AWS."""
-    assert "local AWS runs JSONPath only" in messages(
-        {**machine(A=END), "QueryLanguage": "JSONata"}
-    )
-
-
 SUBMIT = {"JobName": "j", "JobQueue": "q", "JobDefinition": "d"}
 STANDARD, EXPRESS = (
     {"Mode": "DISTRIBUTED", "ExecutionType": one} for one in ("STANDARD", "EXPRESS")
