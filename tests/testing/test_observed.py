@@ -113,7 +113,7 @@ def test_absent_error_and_cause(interpret: Interpret) -> None:
     """What a Fail state leaves out stays absent, and is null where it is caught."""
     run = interpret(machine(A={"Type": "Fail"}))
     assert (run.status, run.error, run.cause) == ("FAILED", None, None)
-    assert run.history.events[-1].keys() == {"timestamp", "type", "id", "previousEventId"}
+    assert run.history.events[-1]["executionFailedEventDetails"] == {}
     caught = machine(
         P={
             "Type": "Parallel",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from moto.core.exceptions import AWSError
@@ -9,6 +10,10 @@ from moto.core.responses import ActionResult, EmptyResult
 from moto.stepfunctions.models import stepfunctions_backends
 from moto.stepfunctions.responses import StepFunctionResponse
 
+from lokki_tf.testing.moto_gaps.state_machine_revisions import (
+    ValidationException,
+    variable_references,
+)
 from lokki_tf.testing.state_machines.definition import Finding, check
 from lokki_tf.testing.state_machines.record import ExecutionRecord
 from lokki_tf.testing.state_machines.services import Callback
@@ -22,6 +27,20 @@ class TaskTimedOut(AWSError):
     """No task waits for an answer with the token."""
 
     TYPE = "TaskTimedOut"
+    STATUS = 400
+
+
+class InvalidToken(AWSError):
+    """A token was not issued by the account."""
+
+    TYPE = "InvalidToken"
+    STATUS = 400
+
+
+class InvalidOutput(AWSError):
+    """An answer to a task is not JSON."""
+
+    TYPE = "InvalidOutput"
     STATUS = 400
 
 
@@ -41,7 +60,7 @@ def _refuse_express(arn: str) -> None:
     Raises:
         InvalidArn: If it is one.
     """
-    if arn.split(":")[5] == "express":
+    if ":express:" in arn:
         raise InvalidArn("Invalid Arn: 'Resource type not valid in this context: express'")
 
 
@@ -65,6 +84,27 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
             }
         )
 
+    def _describe_state_machine(self, state_machine_arn: str) -> Any:
+        found = super()._describe_state_machine(state_machine_arn).result
+        if found["encryptionConfiguration"] == {"type": "AWS_OWNED_KEY"}:
+            del found["encryptionConfiguration"]
+        logging = {"includeExecutionData": False, **found["loggingConfiguration"]}
+        described = {**found, "loggingConfiguration": logging}
+        source = self.stepfunction_backend.describe_state_machine(state_machine_arn)
+        if revision := getattr(source, "revision_id", None):
+            described["revisionId"] = revision
+        if references := variable_references(source.definition):
+            described["variableReferences"] = references
+        return ActionResult(described)
+
+    def update_state_machine(self) -> Any:
+        """Update a state machine."""
+        found = super().update_state_machine().result
+        arn = self._get_param("stateMachineArn")
+        revision = getattr(self.stepfunction_backend.describe_state_machine(arn), "revision_id", "")
+        changed = self._get_param("definition") or self._get_param("roleArn")
+        return ActionResult({**found, **({"revisionId": revision} if changed else {})})
+
     def list_state_machine_versions(self) -> Any:
         """List the published versions of a state machine."""
         state_machine = self.stepfunction_backend.describe_state_machine(
@@ -85,8 +125,9 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
         state_machine = self.stepfunction_backend.describe_state_machine(
             self._get_param("stateMachineArn")
         )
-        state_machine.publish(self._get_param("description"))
-        version = state_machine.latest_version
+        version = self.stepfunction_backend.publish_version(
+            state_machine, self._get_param("description"), self._get_param("revisionId")
+        )
         return ActionResult(
             {"creationDate": version.creation_date, "stateMachineVersionArn": version.arn}
         )
@@ -108,14 +149,28 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
         """Describe the state machine of an execution, with the definition at its start."""
         run = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
         described = self._describe_state_machine(run.state_machine_arn).result
-        return ActionResult({**described, "definition": dump(run.definition)})
+        unknown = ("creationDate", "status", "type", "description")
+        found = {key: value for key, value in described.items() if key not in unknown}
+        found |= {"definition": dump(run.definition), "updateDate": described["creationDate"]}
+        return ActionResult(found)
 
     def start_sync_execution(self) -> Any:
         """Run an execution and return its output."""
         run = self.stepfunction_backend.start_sync_execution(
             self._get_param("stateMachineArn"), self._get_param("name"), self._get_param("input")
         )
-        return ActionResult({**describe(run), "billingDetails": {}})
+        found = describe(run)
+        seconds = (found["stopDate"] - found["startDate"]).total_seconds()
+        # Time is billed in units of 100 ms, and memory in units of 64 MB (AWS, "Step Functions
+        # pricing").
+        billed = {
+            "billedDurationInMilliseconds": math.ceil(seconds * 10) * 100,
+            "billedMemoryUsedInMB": 64,
+        }
+        kept = ("redriveCount", "redriveStatus", "redriveStatusReason")
+        found = {key: value for key, value in found.items() if key not in kept}
+        details = {"outputDetails": {"included": True}, "billingDetails": billed}
+        return ActionResult({**found, **details})
 
     def describe_execution(self) -> Any:
         """Describe an execution, without its data if the request excludes them.
@@ -144,16 +199,33 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
         if map_run_arn := self._get_param("mapRunArn"):
             executions = backend.find_map_run(map_run_arn).children
         else:
-            executions = backend.describe_state_machine(
-                self._get_param("stateMachineArn")
-            ).executions
+            arn = self._get_param("stateMachineArn")
+            base = ":".join(arn.split(":")[:7])
+            executions = [
+                run
+                for run in backend.describe_state_machine(base).executions
+                if arn in (base, run.alias_arn, run.version_arn)
+            ]
         wanted = self._get_param("statusFilter")
+        if wanted not in (None, *_STATUSES):
+            raise ValidationException(
+                f"1 validation error detected: Value '{wanted}' at 'statusFilter' failed to "
+                f"satisfy constraint: Member must satisfy enum value set: [{', '.join(_STATUSES)}]"
+            )
         chosen = [run for run in reversed(executions) if wanted in (None, run.status)]
         return ActionResult(self._page("executions", list(map(_item, chosen)), 100))
 
     def _page(self, name: str, found: list[Any], most: int) -> dict[str, Any]:
         """Return the requested page of a list."""
-        begin = int(self._get_param("nextToken") or 0)
+        if (asked := self._get_int_param("maxResults") or 0) > 1000:
+            raise ValidationException(
+                f"1 validation error detected: Value '{asked}' at 'maxResults' failed to satisfy "
+                "constraint: Member must have value less than or equal to 1000"
+            )
+        token = self._get_param("nextToken") or "0"
+        if not token.isdigit():
+            raise InvalidToken("Invalid Token: 'Invalid token'")
+        begin = int(token)
         end = begin + (self._get_int_param("maxResults") or most)
         more = {"nextToken": str(end)} if end < len(found) else {}
         return {name: found[begin:end], **more}
@@ -187,7 +259,11 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
 
     def send_task_success(self) -> Any:
         """Set the result of a waiting task."""
-        output = load(self._get_param("output"))
+        try:
+            output = load(self._get_param("output"))
+        except ValueError as error:
+            self._require_token()
+            raise InvalidOutput(f"Invalid Output: '{error}'") from None
 
         def change(callback: Callback) -> None:
             callback.output = output
@@ -197,7 +273,7 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
 
     def send_task_failure(self) -> Any:
         """Set the failure of a waiting task."""
-        error, cause = self._get_param("error") or "", self._get_param("cause") or ""
+        error, cause = self._get_param("error"), self._get_param("cause")
 
         def change(callback: Callback) -> None:
             callback.failure = (error, cause)
@@ -208,13 +284,20 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
         """Record a heartbeat of a waiting task."""
         return self._answer(lambda callback: None)
 
+    def _require_token(self) -> None:
+        token = self._get_param("taskToken")
+        if not self.stepfunction_backend.account.callbacks.was_opened(token):
+            raise InvalidToken("Invalid Token: 'Invalid token'")
+
     def _answer(self, change: Any) -> Any:
+        self._require_token()
         callbacks = self.stepfunction_backend.account.callbacks
         if not callbacks.answer(self._get_param("taskToken"), change):
             raise TaskTimedOut("Task Timed Out: 'Provided task does not exist anymore'")
         return EmptyResult()
 
 
+_STATUSES = ("SUCCEEDED", "TIMED_OUT", "PENDING_REDRIVE", "ABORTED", "FAILED", "RUNNING")
 METADATA = "METADATA_ONLY"
 """The value of ``includedData`` that excludes what a key encrypts."""
 
@@ -224,6 +307,8 @@ def describe(run: ExecutionRecord) -> dict[str, Json]:
     found: dict[str, Json] = {
         "executionArn": run.arn,
         "stateMachineArn": run.state_machine_arn,
+        "stateMachineAliasArn": run.alias_arn,
+        "stateMachineVersionArn": run.version_arn,
         "mapRunArn": run.map_run_arn,
         "name": run.name,
         "status": run.status,
@@ -254,6 +339,8 @@ def _item(run: ExecutionRecord) -> dict[str, Json]:
     keys = (
         "executionArn",
         "stateMachineArn",
+        "stateMachineAliasArn",
+        "stateMachineVersionArn",
         "mapRunArn",
         "name",
         "status",

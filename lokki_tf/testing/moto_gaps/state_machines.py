@@ -6,6 +6,7 @@ In moto, executions do nothing, or run in an interpreter that does not enforce l
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 from uuid import uuid4
@@ -15,6 +16,7 @@ from moto.stepfunctions import urls
 from moto.stepfunctions.exceptions import (
     ExecutionAlreadyExists,
     ExecutionDoesNotExist,
+    InvalidArn,
     InvalidExecutionInput,
 )
 from moto.stepfunctions.models import StepFunctionBackend, stepfunctions_backends
@@ -22,6 +24,11 @@ from moto.stepfunctions.models import StepFunctionBackend, stepfunctions_backend
 from lokki_tf.testing.account import Account
 from lokki_tf.testing.moto_gaps.state_machine_api import StateMachineResponse
 from lokki_tf.testing.moto_gaps.state_machine_keys import key_of
+from lokki_tf.testing.moto_gaps.state_machine_revisions import (
+    ConflictException,
+    check_alias,
+    revision_of,
+)
 from lokki_tf.testing.moto_gaps.state_machine_roles import AccessDeniedException, begin, check_role
 from lokki_tf.testing.state_machines.definition import check
 from lokki_tf.testing.state_machines.execution import Execution
@@ -44,6 +51,20 @@ class StateMachineAlreadyExists(AWSError):
     """Another state machine has the same name."""
 
     TYPE = "StateMachineAlreadyExists"
+    STATUS = 400
+
+
+class StateMachineTypeNotSupported(AWSError):
+    """The operation is not supported by the type of the state machine."""
+
+    TYPE = "StateMachineTypeNotSupported"
+    STATUS = 400
+
+
+class MissingRequiredParameter(AWSError):
+    """A request changes nothing."""
+
+    TYPE = "MissingRequiredParameter"
     STATUS = 400
 
 
@@ -105,13 +126,71 @@ class StateMachines(_Backend):  # type: ignore[misc]
         if definition is not None:
             _require_valid(definition, express=state_machine.type == "EXPRESS")
         before = dict(vars(state_machine))
+        changes = (definition, more.get("role_arn"))
+        publish = more.pop("publish", None)
+        description = more.pop("version_description", None)
+        if not any((*changes, *more.values())) and not publish:
+            raise MissingRequiredParameter(
+                "Either the definition, the role ARN, the LoggingConfiguration, or the "
+                "TracingConfiguration must be specified"
+            )
         updated = super().update_state_machine(arn, definition, **more)
+        if changes != (None, None):
+            state_machine.revision_id = str(uuid4())
         try:
             check_role(self.account, state_machine)
         except AccessDeniedException:
             vars(state_machine).update(before)
             raise
+        state_machine.update_date = datetime.now(UTC)
+        if publish:
+            self.publish_version(state_machine, description)
         return updated
+
+    def publish_version(
+        self, state_machine: Any, description: str | None, revision: str | None = None
+    ) -> Any:
+        """Publish a version, unless the current revision is published already; return it.
+
+        Raises:
+            ConflictException: If another revision is expected.
+        """
+        current = getattr(state_machine, "revision_id", None)
+        if revision not in (None, current):
+            raise ConflictException(
+                "Failed to publish the State Machine version for revision "
+                f"{revision}. The current State Machine revision is {current or 'INITIAL'}."
+            )
+        latest = state_machine.latest_version
+        if latest is None or getattr(latest, "revision_id", None) != current:
+            state_machine.publish(description)
+            state_machine.latest_version.revision_id = current
+        return state_machine.latest_version
+
+    def create_state_machine_alias(
+        self, name: str, routing_configuration: list[dict[str, Any]], description: str | None
+    ) -> Any:
+        """Create an alias, or return the one that is equal.
+
+        Raises:
+            ConflictException: If an alias with the same name is different.
+        """
+        check_alias(name, routing_configuration)
+        base = routing_configuration[0]["stateMachineVersionArn"].rpartition(":")[0]
+        known = self.describe_state_machine(base).aliases.get(name)
+        if known is None:
+            return super().create_state_machine_alias(name, routing_configuration, description)
+        if (known.routing_configuration, known.description) != (routing_configuration, description):
+            raise ConflictException(
+                "Failed to create alias because an alias with the same name and a different "
+                "routing configuration already exists."
+            )
+        return known
+
+    def _validate_arn(self, arn: str, regex: re.Pattern[str], invalid_msg: str) -> None:
+        if not arn.startswith("arn:"):
+            raise InvalidArn(f"Invalid Arn: 'Invalid ARN prefix: {arn}'")
+        super()._validate_arn(arn, regex, invalid_msg)
 
     def delete_state_machine(self, arn: str) -> None:
         """Delete a state machine and stop its executions."""
@@ -135,13 +214,18 @@ class StateMachines(_Backend):  # type: ignore[misc]
     ) -> Execution:
         """Run an execution in the calling thread."""
         execution, _ = self._prepare(state_machine_arn, name, execution_input)
+        if not execution.is_express:
+            raise StateMachineTypeNotSupported(
+                "This operation is not supported by this type of state machine"
+            )
         execution.run()
         return execution
 
     def _prepare(
         self, state_machine_arn: str, name: str | None, execution_input: str | None
     ) -> tuple[Execution, bool]:
-        state_machine = self.describe_state_machine(state_machine_arn)
+        revision = revision_of(self, state_machine_arn)
+        state_machine, source = revision.state_machine, revision.source
         text = "{}" if execution_input is None else execution_input
         _require_input(text)
         if name:
@@ -153,17 +237,22 @@ class StateMachines(_Backend):  # type: ignore[misc]
                 raise ExecutionAlreadyExists(f"Execution Already Exists: '{execution.arn}'")
         begin(self.account, state_machine)
         name = name or str(uuid4())
+        express = state_machine.type == "EXPRESS"
+        kind, end = ("express", f":{uuid4()}") if express else ("execution", "")
         execution = Execution(
-            arn=state_machine.arn.replace(":stateMachine:", ":execution:") + f":{name}",
+            arn=state_machine.arn.replace(":stateMachine:", f":{kind}:") + f":{name}{end}",
             name=name,
             state_machine_arn=state_machine.arn,
             state_machine_name=state_machine.name,
-            definition=_parsed(state_machine.definition),
+            definition=_parsed(source.definition),
             input_text=text,
-            role_arn=state_machine.roleArn,
+            role_arn=source.roleArn,
             settings=self.account.execution_settings(
-                self.region_name, state_machine.roleArn, key_of(state_machine)
+                self.region_name, source.roleArn, key_of(state_machine)
             ),
+            is_express=express,
+            alias_arn=revision.alias_arn,
+            version_arn=revision.version_arn,
         )
         state_machine.executions.append(execution)
         return execution, True

@@ -13,6 +13,9 @@ from lokki_tf.testing.state_machines.values import Json
 DETAILS = {"truncated": False}
 """The field that accompanies each input and output in the history."""
 
+_WITH_DETAILS = ("ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut")
+"""The events that have details even if these are empty."""
+
 FULL = f"The execution reached the maximum number of history events ({HISTORY_EVENTS})."
 
 
@@ -54,7 +57,7 @@ class History:
             "type": kind,
             "previousEventId": previous,
         }
-        if details:
+        if details or kind in _WITH_DETAILS:
             event[_details_field(kind)] = dict(details)
         with self._lock:
             if self._is_full and not is_last:

@@ -144,7 +144,9 @@ class _Parser:
     def _names(self) -> tuple[int, list[str]]:
         at, names = self.at + 1, []
         while match := _QUOTED.match(self.text, at):
-            names.append(_unescape(match[1] if match[1] is not None else match[2]))
+            # Only the quotation mark around the name and the backslash are escaped, observed.
+            text = match[1] if match[1] is not None else match[2]
+            names.append(text.replace(f"\\{match[0][0]}", match[0][0]))
             at = match.end()
             if self.text.startswith("]", at):
                 return at + 1, names

@@ -66,6 +66,8 @@ class ExecutionRecord:
         map_run_arn: For a child of a Distributed Map, the ARN of its Map Run.
         is_express: Whether it is an Express execution.
         language: The query language of the definition, unless it names one.
+        alias_arn: The ARN of the alias of the state machine by which it was started, or None.
+        version_arn: The ARN of the version of the state machine that it runs, or None.
     """
 
     arn: str
@@ -80,6 +82,8 @@ class ExecutionRecord:
     map_run_arn: str | None = None
     is_express: bool = False
     language: str = "JSONPath"
+    alias_arn: str | None = None
+    version_arn: str | None = None
     status: str = field(default=RUNNING, init=False)
     output_text: str | None = field(default=None, init=False)
     error: str | None = field(default=None, init=False)

@@ -54,7 +54,12 @@ def _examine_scope(
         seen: Names and labels of the scopes before it; its own are added.
         outer: Variables of the scopes around it.
     """
-    states = scope.get("States")
+    missing = [field for field in ("States", "StartAt") if field not in scope]
+    if missing:
+        message = f"These fields are required: [{', '.join(missing)}]"
+        yield Finding(SCHEMA, message, location or "/")
+        return
+    states = scope["States"]
     if not isinstance(states, dict) or not states:
         yield Finding(SCHEMA, "There must be at least one state", f"{location}/States")
         return

@@ -112,6 +112,7 @@ class Callbacks:
 
     def __init__(self) -> None:
         self._waiting: dict[str, Callback] = {}
+        self._opened: set[str] = set()
         self._lock = Lock()
 
     def open(self) -> Callback:
@@ -119,7 +120,13 @@ class Callbacks:
         callback = Callback(uuid4().hex)
         with self._lock:
             self._waiting[callback.token] = callback
+            self._opened.add(callback.token)
         return callback
+
+    def was_opened(self, token: str) -> bool:
+        """Return whether a token belongs or has belonged to a task."""
+        with self._lock:
+            return token in self._opened
 
     def close(self, callback: Callback) -> None:
         """Remove a callback, so that later answers with its token are refused."""

@@ -263,7 +263,7 @@ def _examine_wait(state: State, location: str) -> Iterator[Finding]:
         message = f"Seconds must be an integer from 0 to 99999999, got {seconds}"
         yield Finding(SCHEMA, message, f"{location}/Seconds")
     if "Timestamp" in state and timestamp(state["Timestamp"]) is None:
-        message = f"Timestamp must be an RFC 3339 time, got '{state['Timestamp']}'"
+        message = "String does not match RFC3339 timestamp"
         yield Finding(SCHEMA, message, f"{location}/Timestamp")
 
 

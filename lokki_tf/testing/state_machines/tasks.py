@@ -64,7 +64,7 @@ def _integration_call(integration: Integration, callback: Callback | None) -> Ca
             result = invoke(services, value)
         else:
             result = call_service(run, integration, value, cancel_scope)
-        if callback is None:
+        if callback is None or integration.pattern != ".waitForTaskToken":
             return result
         submitted(run, integration, result)
         return _wait_for_answer(run, callback)
@@ -73,7 +73,7 @@ def _integration_call(integration: Integration, callback: Callback | None) -> Ca
 
 
 def _open_callback(run: StateRun, integration: Integration) -> Callback | None:
-    if integration.pattern != ".waitForTaskToken":
+    if not integration.pattern:  # .sync tasks have a token, too, which nothing waits for
         return None
     callback = run.frame.settings.callbacks.open()
     run.task_token = callback.token
