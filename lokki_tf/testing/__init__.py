@@ -27,10 +27,14 @@ The parts:
    the image, otherwise as processes from the image's folder (``LocalAws.register_image``).
 6. ``iam`` evaluates policies, so that roles can do only what their policies allow
    (``LocalAws.iam_decisions``).
+
+State machines that are written by hand, in JSONPath or JSONata, run as well:
+``LocalAws.create_state_machine``. ``LocalAws.mock`` sets the responses of services that the local
+AWS does not have.
 """
 
 from lokki_tf.testing.errors import ExecutionNotFinished, LocalAwsError, TerraformFailed
-from lokki_tf.testing.execution import Execution
+from lokki_tf.testing.execution import Execution, TaskError
 from lokki_tf.testing.iam.decisions import Decision, Right
 from lokki_tf.testing.local_aws import LocalAws
 
@@ -41,5 +45,6 @@ __all__ = [
     "LocalAws",
     "LocalAwsError",
     "Right",
+    "TaskError",
     "TerraformFailed",
 ]

@@ -16,6 +16,7 @@ from lokki_tf.testing.settings import (
     client_environment,
     new_client,
 )
+from lokki_tf.testing.state_machines.mocks import Mocks
 from lokki_tf.testing.state_machines.record import ExecutionRecord, Settings
 from lokki_tf.testing.state_machines.services import Callbacks, Invocation, ServiceError
 
@@ -50,6 +51,7 @@ class Account:
         self.access = Access(directory, settings.region, enforced=settings.enforce_iam)
         self.runner = Runner(self.environment, self._write_log, self.launcher, settings.workers)
         self.callbacks = Callbacks()
+        self.mocks = Mocks()
         self.invoke: Invoke = _nothing_deployed
         self.endings: dict[str, Ending] = {}
         self.execution_ended: ExecutionEnded | None = None
@@ -95,6 +97,7 @@ class Account:
         with self._lock:
             self._regions.clear()
         self.access.forget()
+        self.mocks.clear()
 
     def execution_settings(self, region: str, role: str, key: str | None) -> Settings:
         """Return the settings of a state machine's executions.
@@ -111,6 +114,7 @@ class Account:
             self.settings.retry_delay_scale,
             self.settings.wait_scale,
             key=key,
+            mocks=self.mocks,
             **more,
         )
 

@@ -60,6 +60,8 @@ class Control:
             "iam_decisions": self._decisions,
             "unused_rights": self._unused,
             "run_schedule": self._run_schedule,
+            "mock": self._mock,
+            "mocked": self._mocked,
         }
         try:
             status, answer = "200 OK", actions[path.removeprefix(PREFIX)](request)
@@ -107,6 +109,13 @@ class Control:
 
     def _unused(self, request: dict[str, Any]) -> list[dict[str, Any]]:
         return [asdict(one) for one in self._account.access.unused()]
+
+    def _mock(self, request: dict[str, Any]) -> dict[str, Any]:
+        self._account.mocks.add(request["resource"], request["responses"], request["state"])
+        return {}
+
+    def _mocked(self, request: dict[str, Any]) -> list[Any]:
+        return self._account.mocks.requests(request["resource"])
 
     def _run_schedule(self, request: dict[str, Any]) -> dict[str, Any]:
         from lokki_tf.testing.moto_gaps.schedules import run_schedule

@@ -10,6 +10,19 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class TaskError:
+    """An error that a task has in the place of a result, for ``LocalAws.mock``.
+
+    Args:
+        error: The error name, such as ``Glue.ConcurrentRunsExceededException``.
+        cause: The description of the error.
+    """
+
+    error: str
+    cause: str = ""
+
+
+@dataclass(frozen=True)
 class Execution:
     """An execution of a state machine that has ended.
 

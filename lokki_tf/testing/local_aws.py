@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from lokki_tf.testing.answering import answering
 from lokki_tf.testing.errors import ExecutionNotFinished, LocalAwsError
-from lokki_tf.testing.execution import Execution
+from lokki_tf.testing.execution import Execution, TaskError
 from lokki_tf.testing.iam.decisions import Decision, Right
 from lokki_tf.testing.images.registry import ImageFolder, folders_in
 from lokki_tf.testing.register import Registrar, Runnable
@@ -25,6 +25,7 @@ from lokki_tf.testing.settings import (
     client_environment,
     new_client,
 )
+from lokki_tf.testing.state_machines.resources import is_known
 from lokki_tf.testing.terraform import SLOW, Terraform
 from lokki_tf.tracebacks import ends_at_caller
 
@@ -333,6 +334,51 @@ class LocalAws:
             return body
 
         return values(execution.output, read, allow_pickle=True)
+
+    def mock(self, resource: str, *responses: Any, state: str | None = None) -> None:
+        """Set the responses of an integration, so that tasks do not call its service.
+
+        This is for services that the local AWS does not have, and for errors that are rare. The
+        permissions of the state machine's role are not checked. ``reset`` removes all responses.
+
+        Args:
+            resource: The integration as in the ``Resource`` of a task, such as
+                ``glue:startJobRun.sync``, with or without ``arn:aws:states:::``; or a function's
+                ARN.
+            responses: The results of the tasks in their order, as the state receives them:
+                any JSON value, or a ``TaskError``. The last one repeats.
+            state: The name of the only state that receives them; all others if None.
+
+        Raises:
+            LocalAwsError: If AWS has no such integration, or there is no response.
+        """
+        name = resource.removeprefix("arn:aws:states:::")
+        if not is_known(resource) and not is_known(f"arn:aws:states:::{name}"):
+            raise LocalAwsError(
+                f"Step Functions has no integration {name!r}",
+                remedy="write it as in the Resource of the task, such as 'glue:startJobRun.sync'",
+            )
+        if not responses:
+            raise LocalAwsError(
+                f"mock({name!r}) has no response", remedy="add a result or a TaskError"
+            )
+        described = [
+            {"error": one.error, "cause": one.cause}
+            if isinstance(one, TaskError)
+            else {"result": one}
+            for one in responses
+        ]
+        self._running.ask("mock", {"resource": name, "responses": described, "state": state})
+
+    def mocked(self, resource: str) -> list[Any]:
+        """Return the parameters of the tasks that received responses of ``mock``.
+
+        Args:
+            resource: The integration, as given to ``mock``.
+        """
+        name = resource.removeprefix("arn:aws:states:::")
+        found: list[Any] = self._running.ask("mocked", {"resource": name})
+        return found
 
     def create_state_machine(self, name: str, definition: Mapping[str, Any]) -> str:
         """Create a state machine without Terraform, or update an existing one.

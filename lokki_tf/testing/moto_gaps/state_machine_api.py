@@ -257,6 +257,19 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
             raise AWSError(f"Resource not found: '{arn}'", "ResourceNotFound", 400)
         return ActionResult(found.describe())
 
+    def get_activity_task(self) -> Any:
+        """Return a task of an activity to a worker, which waits for one up to 60 s.
+
+        Source: Step Functions API Reference, ``GetActivityTask``.
+        """
+        arn = self._get_param("activityArn")
+        self.stepfunction_backend.describe_activity(arn)
+        callbacks = self.stepfunction_backend.account.callbacks
+        task = callbacks.take(arn, self._get_param("workerName"), _POLL_SECONDS)
+        if task is None:
+            return EmptyResult()
+        return ActionResult({"taskToken": task.callback.token, "input": task.input})
+
     def send_task_success(self) -> Any:
         """Set the result of a waiting task."""
         try:
@@ -297,6 +310,7 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
         return EmptyResult()
 
 
+_POLL_SECONDS = 60
 _STATUSES = ("SUCCEEDED", "TIMED_OUT", "PENDING_REDRIVE", "ABORTED", "FAILED", "RUNNING")
 METADATA = "METADATA_ONLY"
 """The value of ``includedData`` that excludes what a key encrypts."""

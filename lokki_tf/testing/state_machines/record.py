@@ -14,6 +14,7 @@ from lokki_tf.testing.state_machines.cancel_scope import CancelScope
 from lokki_tf.testing.state_machines.history import DETAILS, History
 from lokki_tf.testing.state_machines.limits import EXPRESS_SECONDS
 from lokki_tf.testing.state_machines.map_run import MapRun
+from lokki_tf.testing.state_machines.mocks import Mocks
 from lokki_tf.testing.state_machines.progress import Progress
 from lokki_tf.testing.state_machines.services import Callbacks, Services
 from lokki_tf.testing.state_machines.statuses import ABORTED, FAILED, RUNNING, SUCCEEDED, TIMED_OUT
@@ -39,6 +40,7 @@ class Settings:
         ended: A function that is called with an execution that has ended, and an event that it
             sets after the consequences of the end, such as EventBridge rules, have run.
         key: The ARN of the customer managed KMS key that encrypts the execution.
+        mocks: The responses that tests have set for tasks.
     """
 
     services: Services
@@ -47,6 +49,7 @@ class Settings:
     wait_scale: float = 1.0
     ended: Callable[[ExecutionRecord, Event], None] = _ignored
     key: str | None = None
+    mocks: Mocks = field(default_factory=Mocks)
 
 
 @dataclass

@@ -43,7 +43,11 @@ def call_service(
     client = run.frame.settings.services.client(service)
     optimized = not integration.service.startswith("aws-sdk:")
     if not integration.pattern.startswith(".sync"):
-        return call(client, integration.action, arguments, optimized=optimized)
+        answer = call(client, integration.action, arguments, optimized=optimized)
+        if optimized and answer.get("FailedEntryCount"):
+            # Source: Step Functions Developer Guide, "Add EventBridge events".
+            raise StateFailure("EventBridge.FailedEntry", dump(answer))
+        return answer
     wait = _WAITS.get((service, integration.action))
     if wait is None:
         raise StateFailure(RUNTIME, f"The local AWS cannot wait for {service}:{integration.action}")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from threading import Event, Lock
+from time import monotonic
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -107,10 +110,30 @@ class Callback:
     failure: tuple[str | None, str | None] | None = None
 
 
+@dataclass
+class ActivityTask:
+    """A task that waits for a worker of an activity.
+
+    Args:
+        callback: The callback by which the worker answers.
+        input: The JSON of the task's input.
+        started: Set when a worker has received the task.
+        worker: The worker's name, or None.
+        dropped: Whether the task has ended without a worker.
+    """
+
+    callback: Callback
+    input: str
+    started: Event = field(default_factory=Event)
+    worker: str | None = None
+    dropped: bool = False
+
+
 class Callbacks:
-    """The task tokens of all executions."""
+    """The task tokens of all executions, and the tasks that wait for workers of activities."""
 
     def __init__(self) -> None:
+        self._activities: dict[str, SimpleQueue[ActivityTask]] = defaultdict(SimpleQueue)
         self._waiting: dict[str, Callback] = {}
         self._opened: set[str] = set()
         self._lock = Lock()
@@ -127,6 +150,31 @@ class Callbacks:
         """Return whether a token belongs or has belonged to a task."""
         with self._lock:
             return token in self._opened
+
+    def offer(self, activity: str, callback: Callback, text: str) -> ActivityTask:
+        """Return a new task for the workers of an activity.
+
+        Args:
+            activity: The ARN of the activity.
+            callback: The callback by which a worker answers.
+            text: The JSON of the task's input.
+        """
+        task = ActivityTask(callback, text)
+        self._activities[activity].put(task)
+        return task
+
+    def take(self, activity: str, worker: str | None, seconds: float) -> ActivityTask | None:
+        """Return a task of an activity to a worker, or None if there is none in time."""
+        deadline = monotonic() + seconds
+        while True:
+            try:
+                task = self._activities[activity].get(timeout=max(deadline - monotonic(), 0))
+            except Empty:
+                return None
+            if not task.dropped:
+                task.worker = worker
+                task.started.set()
+                return task
 
     def close(self, callback: Callback) -> None:
         """Remove a callback, so that later answers with its token are refused."""

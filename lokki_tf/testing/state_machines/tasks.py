@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
+from typing import Any
 
 from lokki_tf.testing.state_machines.cancel_scope import CancelScope
 from lokki_tf.testing.state_machines.failures import (
@@ -17,9 +18,10 @@ from lokki_tf.testing.state_machines.failures import (
 )
 from lokki_tf.testing.state_machines.frame import StateRun
 from lokki_tf.testing.state_machines.history import DETAILS
+from lokki_tf.testing.state_machines.http_tasks import call_endpoint
 from lokki_tf.testing.state_machines.lambda_tasks import call_function, invoke
 from lokki_tf.testing.state_machines.queries import given
-from lokki_tf.testing.state_machines.resources import Integration, parse_resource
+from lokki_tf.testing.state_machines.resources import ACTIVITY_ARN, Integration, parse_resource
 from lokki_tf.testing.state_machines.retries import HEARTBEAT_TIMEOUT
 from lokki_tf.testing.state_machines.sdk_tasks import call_service, submitted
 from lokki_tf.testing.state_machines.services import Callback
@@ -35,6 +37,11 @@ def run_task(run: StateRun) -> Transition:
 
 def _attempt(run: StateRun, value: Json) -> Json:
     resource = run.state["Resource"]
+    mock = run.frame.settings.mocks.find(resource, run.name)
+    if mock is not None:
+        return _mocked(run, value, mock)
+    if ACTIVITY_ARN.match(resource):
+        return _run_activity(run, value, resource)
     integration = parse_resource(resource)
     if integration is None:
         return _Events.of_function(run, resource).around(run, value, _direct_call(resource))
@@ -48,6 +55,51 @@ def _attempt(run: StateRun, value: Json) -> Json:
             run.frame.settings.callbacks.close(callback)
 
 
+def _mocked(run: StateRun, value: Json, mock: Any) -> Json:
+    """Run a task with a response that a test has set."""
+    resource = run.state["Resource"]
+    integration = parse_resource(resource)
+    callback = None if integration is None else _open_callback(run, integration)
+
+    def call(run: StateRun, value: Json, cancel_scope: CancelScope) -> Json:
+        if integration is not None and integration.pattern:
+            submitted(run, integration, {})
+        return run.frame.settings.mocks.respond(mock, value)
+
+    try:
+        events = _Events.of_function(run, resource)
+        if integration is not None:
+            events = _Events.of_integration(run, integration)
+        return events.around(run, value, call)
+    finally:
+        run.task_token = None
+        if callback is not None:
+            run.frame.settings.callbacks.close(callback)
+
+
+def _run_activity(run: StateRun, value: Json, activity: str) -> Json:
+    callbacks = run.frame.settings.callbacks
+    callback = callbacks.open()
+
+    def call(run: StateRun, value: Json, cancel_scope: CancelScope) -> Json:
+        task = callbacks.offer(activity, callback, dump(value))
+        try:
+            while not task.started.wait(_CHECK_SECONDS):
+                cancel_scope.check()
+        except Stopped:
+            task.dropped = True
+            raise
+        worker = {} if task.worker is None else {"workerName": task.worker}
+        run.frame.event("ActivityStarted", **worker)
+        return _wait_for_answer(run, callback)
+
+    try:
+        return _Events.of_activity(activity).around(run, value, call)
+    finally:
+        callbacks.close(callback)
+
+
+_CHECK_SECONDS = 0.05
 Call = Callable[[StateRun, Json, CancelScope], Json]
 
 
@@ -62,6 +114,8 @@ def _integration_call(integration: Integration, callback: Callback | None) -> Ca
         services = run.frame.settings.services
         if integration.service == "lambda" and integration.action == "invoke":
             result = invoke(services, value)
+        elif (integration.service, integration.action) == ("http", "invoke"):
+            result = call_endpoint(run, value)
         else:
             result = call_service(run, integration, value, cancel_scope)
         if callback is None or integration.pattern != ".waitForTaskToken":
@@ -112,11 +166,13 @@ class _Events:
         prefix: The first part of the events' types, such as ``LambdaFunction``.
         known: The details of all events of the task.
         scheduled: A function from the parameters to the details of the first event.
+        starts: Whether the task starts at once, and not when a worker receives it.
     """
 
     prefix: str
     known: Mapping[str, Json]
     scheduled: Callable[[Json], dict[str, Json]]
+    starts: bool = True
 
     @classmethod
     def of_function(cls, run: StateRun, resource: str) -> _Events:
@@ -124,6 +180,15 @@ class _Events:
             "LambdaFunction",
             {},
             lambda value: {"resource": resource, "input": dump(value), "inputDetails": DETAILS},
+        )
+
+    @classmethod
+    def of_activity(cls, activity: str) -> _Events:
+        return cls(
+            "Activity",
+            {},
+            lambda value: {"resource": activity, "input": dump(value), "inputDetails": DETAILS},
+            starts=False,
         )
 
     @classmethod
@@ -148,7 +213,8 @@ class _Events:
         }
         limit = {key: int(seconds) for key, seconds in limits.items() if seconds is not None}
         frame.event(f"{self.prefix}Scheduled", **self.scheduled(value), **limit)
-        frame.event(f"{self.prefix}Started", **self.known)
+        if self.starts:
+            frame.event(f"{self.prefix}Started", **self.known)
         try:
             result = _within(timeout, run, lambda cancel_scope: call(run, value, cancel_scope))
         except StateFailure as failure:
