@@ -99,12 +99,12 @@ class Account:
         self.access.forget()
         self.mocks.clear()
 
-    def execution_settings(self, region: str, role: str, key: str | None) -> Settings:
+    def execution_settings(self, region: str, role: str | None, key: str | None) -> Settings:
         """Return the settings of a state machine's executions.
 
         Args:
             region: The region's name.
-            role: The ARN of the state machine's role.
+            role: The ARN of the state machine's role; None for all permissions.
             key: The ARN of the KMS key that encrypts the executions, or None.
         """
         more = {} if self.execution_ended is None else {"ended": self.execution_ended}

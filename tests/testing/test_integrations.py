@@ -288,3 +288,49 @@ def test_mocked_function(local_aws: LocalAws, run_task: RunTask) -> None:
     assert run_task("lambda:invoke", {"FunctionName": arn}, ResultPath="$.r").output == {
         "r": {"Payload": 2}
     }
+
+
+def test_one_state(local_aws: LocalAws) -> None:
+    """TestState runs one state, with a mocked result or error, and follows no transition.
+
+    Source: Step Functions API Reference, "TestState".
+    """
+    states = local_aws.client("stepfunctions")
+    state = {
+        "Type": "Task",
+        "Resource": f"{STATES}glue:startJobRun.sync",
+        "QueryLanguage": "JSONata",
+        "Arguments": {"JobName": "{% $job %}"},
+        "Output": {"n": "{% $states.input.n + $states.result.Count %}"},
+        "Retry": [{"ErrorEquals": ["Glue.Busy"]}],
+        "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "After"}],
+        "Next": "Following",
+    }
+
+    def tested(**more: Any) -> Any:
+        found = states.test_state(
+            definition=json.dumps(state),
+            roleArn=local_aws.admin_role,
+            input='{"n": 1}',
+            variables='{"job": "j"}',
+            **more,
+        )
+        found.pop("ResponseMetadata")
+        return found
+
+    assert tested(mock={"result": '{"Count": 2}'}) == {
+        "status": "SUCCEEDED",
+        "output": '{"n":3}',
+        "nextState": "Following",
+    }
+    busy = {"error": "Glue.Busy", "cause": "later"}
+    assert tested(mock={"errorOutput": busy}) == {"status": "RETRIABLE", **busy}
+    other = {"error": "Glue.Other", "cause": "no"}
+    assert tested(mock={"errorOutput": other}) == {
+        "status": "CAUGHT_ERROR",
+        "output": '{"Error":"Glue.Other","Cause":"no"}',
+        "nextState": "After",
+        **other,
+    }
+    found = states.test_state(definition='{"Type": "Fail", "Error": "E"}')
+    assert (found["status"], found["error"]) == ("FAILED", "E")

@@ -14,6 +14,7 @@ from lokki_tf.testing.moto_gaps.state_machine_revisions import (
     ValidationException,
     variable_references,
 )
+from lokki_tf.testing.moto_gaps.state_tests import run_test
 from lokki_tf.testing.state_machines.definition import Finding, check
 from lokki_tf.testing.state_machines.record import ExecutionRecord
 from lokki_tf.testing.state_machines.services import Callback
@@ -269,6 +270,13 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
         if task is None:
             return EmptyResult()
         return ActionResult({"taskToken": task.callback.token, "input": task.input})
+
+    def test_state(self) -> Any:
+        """Run one state."""
+        names = ("definition", "roleArn", "input", "variables", "stateName", "mock")
+        request = {name: self._get_param(name) for name in names}
+        account = self.stepfunction_backend.account
+        return ActionResult(run_test(account, self.region, request))
 
     def send_task_success(self) -> Any:
         """Set the result of a waiting task."""

@@ -27,7 +27,7 @@ class Execution(ExecutionRecord):
         if self.is_express:
             self.start_date = datetime.now(UTC)
         value = load(self.input_text)
-        frame = self._frame(value)
+        frame = self.frame(value)
         timer = self._timer()
         if self.redrive_count:
             frame.last_event = self.redriven
@@ -61,7 +61,8 @@ class Execution(ExecutionRecord):
         timer.start()
         return timer
 
-    def _frame(self, value: Json) -> Frame:
+    def frame(self, value: Json) -> Frame:
+        """Return the frame of the execution's states, with its input."""
         context = {
             "Execution": {
                 "Id": self.arn,

@@ -40,7 +40,7 @@ def run_work(run: StateRun, attempt: Attempt) -> Transition:
                 # AWS records neither the error nor attempts that are retried.
                 if run.begun or is_query:
                     run.frame.event(f"{run.state['Type']}StateFailed")
-                return _caught(run, failure)
+                return caught(run, failure)
             run.frame.wait(delay, run.frame.settings.retry_delay_scale)
             run.retry_count += 1
 
@@ -69,7 +69,12 @@ def _once(run: StateRun, attempt: Attempt) -> Transition:
     return Transition(output(run, placed), following(run), assigned(run, result))
 
 
-def _caught(run: StateRun, failure: StateFailure) -> Transition:
+def caught(run: StateRun, failure: StateFailure) -> Transition:
+    """Return the transition of the first catcher that matches a failure.
+
+    Raises:
+        StateFailure: The failure, if no catcher matches it.
+    """
     for position, catcher in enumerate(run.state.get("Catch", ())):
         if matches(catcher, failure):
             error = describe(failure)
