@@ -220,8 +220,10 @@ def _answer(
         return True, json.dumps({**described, "requestId": call["request_id"]}).encode()
 
 
-def _decimal(value: Any) -> float | int:
-    # Decimal is the only type outside of JSON that Lambda's runtime serializes.
+def _decimal(value: Any) -> float | int | str:
+    # Decimal and bytes in UTF-8 are the types outside of JSON that Lambda's runtime serializes.
+    if isinstance(value, bytes):
+        return value.decode()
     if type(value).__name__ == "Decimal" and type(value).__module__ == "decimal":
         return float(value) if value % 1 else int(value)
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")

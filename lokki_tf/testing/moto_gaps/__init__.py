@@ -58,6 +58,7 @@ def close_gaps(account: Account) -> None:
     managed_policies.know_managed_policies()
     state_machines.run_state_machines(account)
     storage.deny_what_may_not_be_listed(account)
+    storage.return_encryption()
     storage.return_event_bridge()
 
 

@@ -11,6 +11,7 @@ from moto.stepfunctions.models import stepfunctions_backends
 from moto.stepfunctions.responses import StepFunctionResponse
 
 from lokki_tf.testing.moto_gaps.state_machine_revisions import (
+    ConflictException,
     ValidationException,
     variable_references,
 )
@@ -136,8 +137,46 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
     def delete_state_machine_version(self) -> Any:
         """Delete a published version."""
         arn, _, number = self._get_param("stateMachineVersionArn").rpartition(":")
-        self.stepfunction_backend.describe_state_machine(arn).versions.pop(int(number), None)
+        state_machine = self.stepfunction_backend.describe_state_machine(arn)
+        used = [
+            alias.name
+            for alias in state_machine.aliases.values()
+            for route in alias.routing_configuration
+            if route["stateMachineVersionArn"] == f"{arn}:{number}"
+        ]
+        if used:
+            raise ConflictException(
+                "Version to be deleted must not be referenced by an alias. Current list of "
+                f"aliases referencing this version: [{', '.join(used)}]"
+            )
+        state_machine.versions.pop(int(number), None)
         return EmptyResult()
+
+    def tag_resource(self) -> Any:
+        """Tag a state machine or an activity; versions and aliases have no tags."""
+        arn = self._get_param("resourceArn")
+        if arn.count(":") > 6:
+            raise AWSError(f"Resource not found: '{arn}'", "ResourceNotFound", 400)
+        return super().tag_resource()
+
+    def list_state_machines(self) -> Any:
+        """List the state machines."""
+        self._check_page()
+        return super().list_state_machines()
+
+    def list_state_machine_aliases(self) -> Any:
+        """List the aliases of a state machine or a version in the order of their creation."""
+        self._check_page()
+        arn = self._get_param("stateMachineArn")
+        base = ":".join(arn.split(":")[:7])
+        aliases = self.stepfunction_backend.describe_state_machine(base).aliases.values()
+        chosen = [
+            {"stateMachineAliasArn": alias.arn, "creationDate": alias.creation_date}
+            for alias in aliases
+            if arn == base
+            or arn in [route["stateMachineVersionArn"] for route in alias.routing_configuration]
+        ]
+        return ActionResult(self._page("stateMachineAliases", chosen, 100))
 
     def start_execution(self) -> Any:
         """Start an execution."""
@@ -218,11 +257,7 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
 
     def _page(self, name: str, found: list[Any], most: int) -> dict[str, Any]:
         """Return the requested page of a list."""
-        if (asked := self._get_int_param("maxResults") or 0) > 1000:
-            raise ValidationException(
-                f"1 validation error detected: Value '{asked}' at 'maxResults' failed to satisfy "
-                "constraint: Member must have value less than or equal to 1000"
-            )
+        self._check_page()
         token = self._get_param("nextToken") or "0"
         if not token.isdigit():
             raise InvalidToken("Invalid Token: 'Invalid token'")
@@ -230,6 +265,13 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
         end = begin + (self._get_int_param("maxResults") or most)
         more = {"nextToken": str(end)} if end < len(found) else {}
         return {name: found[begin:end], **more}
+
+    def _check_page(self) -> None:
+        if (asked := self._get_int_param("maxResults") or 0) > 1000:
+            raise ValidationException(
+                f"1 validation error detected: Value '{asked}' at 'maxResults' failed to satisfy "
+                "constraint: Member must have value less than or equal to 1000"
+            )
 
     def stop_execution(self) -> Any:
         """Stop an execution."""

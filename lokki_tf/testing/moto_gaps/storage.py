@@ -1,7 +1,7 @@
 """Return status 403 for missing objects in S3 to roles without ``s3:ListBucket``.
 
 moto returns status 404 to all roles. It also does not return whether a bucket sends its events to
-EventBridge.
+EventBridge, and with which key objects are encrypted by default.
 """
 
 from __future__ import annotations
@@ -44,6 +44,26 @@ def deny_what_may_not_be_listed(account: Account) -> None:
 
     setattr(S3Response, "_get_key", denying_get_key)  # noqa: B010
     setattr(S3Response, "head_object", denying_head_object)  # noqa: B010
+
+
+def return_encryption() -> None:
+    """Replace moto's method that returns an object's data, which lacks the default encryption.
+
+    Source: Amazon S3 User Guide, "Amazon S3 now automatically encrypts all new objects", and API
+    Reference, ``GetObject``, ``ChecksumType``.
+    """
+    from moto.s3.models import FakeKey
+
+    described = FakeKey.response_dict.fget
+
+    def describing(self: Any) -> dict[str, Any]:
+        found: dict[str, Any] = described(self)
+        found.setdefault("x-amz-server-side-encryption", "AES256")
+        if self.checksum_value is not None and "-" not in self.etag:
+            found["x-amz-checksum-type"] = "FULL_OBJECT"
+        return found
+
+    setattr(FakeKey, "response_dict", property(describing))  # noqa: B010
 
 
 def return_event_bridge() -> None:

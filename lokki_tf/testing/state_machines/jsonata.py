@@ -205,7 +205,12 @@ def _partition(items: list[Any], length: int) -> list[Any]:
 
 
 def _range(first: int, last: int, step: int = 1) -> list[int]:
-    return list(range(first, last + (1 if step > 0 else -1), step))
+    from jsonata.utils import Utils
+
+    # A sequence: one with a single item is that item, observed.
+    found: list[int] = Utils.create_sequence()
+    found.extend(range(first, last + (1 if step > 0 else -1), step))
+    return found
 
 
 def _hash(text: Any, algorithm: str = "SHA-256") -> str:

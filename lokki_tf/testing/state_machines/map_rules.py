@@ -57,14 +57,14 @@ _NUMBERS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 }
 
 
-def examine_map(state: State, location: str) -> Iterator[Finding]:
+def examine_map(state: State, location: str, language: str) -> Iterator[Finding]:
     """Yield findings for the fields of a Map state."""
     processor = processor_of(state)
     if not processor:
         message = "A Map state must have an ItemProcessor, which must be a JSON object"
         yield Finding(SCHEMA, message, f"{location}/ItemProcessor")
         return
-    yield from _examine_mode(state, processor, location)
+    yield from _examine_mode(state, processor, location, language)
     for field, other in (("ItemProcessor", "Iterator"), ("ItemSelector", "Parameters")):
         yield from examine_either(state, field, other, location)
     yield from _examine_label(state, location)
@@ -74,7 +74,9 @@ def examine_map(state: State, location: str) -> Iterator[Finding]:
             yield from _examine_holder(state[field], field, allowed, f"{location}/{field}")
 
 
-def _examine_mode(state: State, processor: Mapping[str, Json], location: str) -> Iterator[Finding]:
+def _examine_mode(
+    state: State, processor: Mapping[str, Json], location: str, language: str
+) -> Iterator[Finding]:
     config = processor.get("ProcessorConfig", {})
     here = f"{location}/ItemProcessor/ProcessorConfig"
     mode = config.get("Mode", "INLINE") if isinstance(config, dict) else config
@@ -82,7 +84,10 @@ def _examine_mode(state: State, processor: Mapping[str, Json], location: str) ->
         yield Finding(SCHEMA, "Mode must be INLINE or DISTRIBUTED", here)
     elif mode == "DISTRIBUTED" and config.get("ExecutionType") not in ("STANDARD", "EXPRESS"):
         yield Finding(SCHEMA, "ExecutionType must be STANDARD or EXPRESS", here)
-    for field in _DISTRIBUTED if mode == "INLINE" else ():
+    # Inline maps in JSONata may have tolerances, observed.
+    tolerated = state.get("QueryLanguage", language) == "JSONata"
+    fields = [f for f in _DISTRIBUTED if not (tolerated and f.startswith("Tolerated"))]
+    for field in fields if mode == "INLINE" else ():
         if field in state:
             message = f"Field '{field}' is supported in Distributed Maps only"
             yield Finding(SCHEMA, message, f"{location}/{field}")

@@ -66,7 +66,6 @@ def _examine_scope(
     if not _is_state(scope.get("StartAt"), states):
         message = f"Missing 'StartAt' target: {scope.get('StartAt')}"
         yield Finding(TARGET, message, f"{location}/StartAt")
-    names = frozenset(_assigned(states))
     for name, state in states.items():
         here = f"{location}/States/{name}"
         if not isinstance(state, dict):
@@ -76,7 +75,9 @@ def _examine_scope(
         yield from examine_state(state, here, seen.language)
         yield from _examine_targets(state, states, here)
         yield from _examine_assignments(state, outer, here)
-        yield from _examine_inner(state, here, seen, outer | names)
+        # The catchers of a state may assign variables with the names of inner ones, observed.
+        others = {key: each for key, each in states.items() if key != name}
+        yield from _examine_inner(state, here, seen, outer | frozenset(_assigned(others)))
     yield from _examine_reach(scope, states, location)
 
 

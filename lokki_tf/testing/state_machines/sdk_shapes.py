@@ -54,6 +54,8 @@ def call(client: Any, action: str, arguments: Json, *, optimized: bool = False) 
         raise StateFailure(RUNTIME, message)
     operation = model.operation_model(name)
     request = to_request(arguments, operation.input_shape, action)
+    if (model.service_name, name) == ("s3", "PutObject") and "Body" in request:
+        request.setdefault("ContentType", "text/plain; charset=UTF-8")  # as SDK for Java does
     try:
         # The public methods of a client have other names; this one takes the operation's.
         answer = client._make_api_call(name, request)
@@ -70,7 +72,7 @@ def call(client: Any, action: str, arguments: Json, *, optimized: bool = False) 
     metadata = answer.pop("ResponseMetadata", {})
     result = from_answer(answer, operation.output_shape)
     if optimized and error_prefix(model.service_id, optimized=True) not in _NO_METADATA:
-        result |= _http(metadata)
+        result |= _http(metadata, error_prefix(model.service_id, optimized=True))
     return result
 
 
@@ -106,7 +108,7 @@ def _general(name: str, optimized: bool) -> str:
     return _GENERAL.get(name, f"{name}Exception") if optimized else f"{name}Exception"
 
 
-def _http(metadata: Mapping[str, Any]) -> dict[str, Json]:
+def _http(metadata: Mapping[str, Any], service: str) -> dict[str, Json]:
     """Return the data about the HTTP response that optimized integrations add to the result."""
     found = metadata.get("HTTPHeaders", {})
     request_id = metadata.get("RequestId", "")
@@ -117,6 +119,9 @@ def _http(metadata: Mapping[str, Any]) -> dict[str, Json]:
         "Date": found.get("date", ""),
         "Content-Type": found.get("content-type", ""),
     }
+    if service == "DynamoDB":
+        headers["Connection"] = headers.pop("connection")
+        headers |= {"Server": "Server", "x-amz-crc32": found.get("x-amz-crc32", "0")}
     return {
         "SdkHttpMetadata": {
             "AllHttpHeaders": {name: [value] for name, value in headers.items()},

@@ -90,6 +90,8 @@ def examine_state(state: State, location: str, language: str) -> Iterator[Findin
     else:
         yield from _examine_paths(state, location)
         yield from _examine_variables(state, location)
+    if kind == "Map":
+        yield from examine_map(state, location, language)
     yield from _RULES.get(kind, _nothing)(state, location)
     for field in ("Retry", "Catch"):
         yield from _examine_handlers(state, field, location)
@@ -336,7 +338,6 @@ _RULES: dict[str, Callable[[State, str], Iterator[Finding]]] = {
     "Wait": _examine_wait,
     "Choice": _examine_choice,
     "Parallel": _examine_parallel,
-    "Map": examine_map,
 }
 
 

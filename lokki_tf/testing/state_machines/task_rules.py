@@ -27,6 +27,10 @@ def examine_task(state: Mapping[str, Json], location: str) -> Iterator[Finding]:
         )
         yield Finding(SCHEMA, message, f"{location}/Resource")
     yield from _examine_parameters(state, f"{location}/Parameters")
+    credentials = state.get("Credentials", {"RoleArn": ""})
+    if not isinstance(credentials, dict) or not {"RoleArn", "RoleArn.$"} & set(credentials):
+        message = "The field 'RoleArn' is required but was missing"
+        yield Finding(SCHEMA, message, f"{location}/Credentials")
     for field in ("TimeoutSeconds", "HeartbeatSeconds"):
         if field in state and not (is_integer(state[field]) and state[field] > 0):
             message = f"{field} must be a positive integer, got {state[field]}"
