@@ -54,10 +54,10 @@ def return_encryption() -> None:
     """
     from moto.s3.models import FakeKey
 
-    described = FakeKey.response_dict.fget
+    described: Any = FakeKey.response_dict
 
     def describing(self: Any) -> dict[str, Any]:
-        found: dict[str, Any] = described(self)
+        found: dict[str, Any] = described.fget(self)
         found.setdefault("x-amz-server-side-encryption", "AES256")
         if self.checksum_value is not None and "-" not in self.etag:
             found["x-amz-checksum-type"] = "FULL_OBJECT"

@@ -75,9 +75,12 @@ def _examine_scope(
         yield from examine_state(state, here, seen.language)
         yield from _examine_targets(state, states, here)
         yield from _examine_assignments(state, outer, here)
-        # The catchers of a state may assign variables with the names of inner ones, observed.
-        others = {key: each for key, each in states.items() if key != name}
-        yield from _examine_inner(state, here, seen, outer | frozenset(_assigned(others)))
+        names = frozenset(_assigned(states))
+        if state.get("QueryLanguage", seen.language) == JSONATA:
+            # The catchers of a state may assign variables with the names of inner ones, observed
+            # for JSONata only.
+            names = frozenset(_assigned({k: each for k, each in states.items() if k != name}))
+        yield from _examine_inner(state, here, seen, outer | names)
     yield from _examine_reach(scope, states, location)
 
 
