@@ -496,10 +496,13 @@ class Tracker:
         """Report the failures inside a scope that has failed: they are not retried."""
         if kind not in _SCOPES_FAIL:
             return
+        inner = [one.failure[0] for one in self.open if one.failure is not None]
         self._report_failures(events, when)
         around = up(before, kind="Map") if kind == "MapStateFailed" else None
         if around is not None:
-            error = remote_error(around.map_error or details)
+            known = around.map_error or details
+            # The event of an inline map has no details in AWS: its last failed step explains it.
+            error = remote_error(known) if known or not inner else inner[-1]
             around.is_reported = True
             if around.map_run:
                 self._count(around, when, events)

@@ -134,6 +134,8 @@ def test_a_map_that_fails_is_reported(deployment: Deployment, pipeline: Any) -> 
     events = told(deployment, pipeline, {"count": 3})
     (finished,) = [one for one in events if one.kind == "map_finished"]
     assert finished.error is not None
+    if pipeline is inline:  # whose event has no details
+        assert "two" in str(finished.error)
     assert [one.item for one in events if one.kind == "step_failed"]
     assert events[-1].error is not None
 
