@@ -160,10 +160,16 @@ class StateRun:
     task_token: str | None = field(default=None, init=False)
     item: Mapping[str, Json] = field(default_factory=dict, init=False)
     """The entry ``Map`` of the context object, while the input of an iteration is selected."""
+    is_jsonata: bool = field(init=False)
+    """Whether the fields of the state have expressions in JSONata, and not in JSONPath."""
     entered_event: int = field(default=0, init=False)
     begun: bool = field(default=False, init=False)
     """Whether the history has the event that the branches or iterations have started."""
     entered: str = field(default_factory=now, init=False)
+
+    def __post_init__(self) -> None:
+        language = self.state.get("QueryLanguage", self.frame.execution.language)
+        self.is_jsonata = language == "JSONata"
 
     def located(self, failure: StateFailure) -> StateFailure:
         """Return a failure whose cause names the state, if it is one of the state's own fields."""
@@ -179,18 +185,13 @@ class StateRun:
         return failure
 
     @property
-    def is_jsonata(self) -> bool:
-        """Whether the fields of the state have expressions in JSONata, and not in JSONPath."""
-        return bool(self.state.get("QueryLanguage", self.frame.execution.language) == "JSONata")
-
-    @property
     def context(self) -> Mapping[str, Json]:
         """The context object."""
         state = {"EnteredTime": self.entered, "Name": self.name, "RetryCount": self.retry_count}
         context = {**self.frame.context, "State": state}
         if self.task_token is not None:
             context["Task"] = {"Token": self.task_token}
-        return {**context, **self.item}
+        return {**context, **self.item} if self.item else context
 
     def view(self, value: Json) -> View:
         """Return the data for the state's paths, with ``$`` referring to the value."""

@@ -9,7 +9,8 @@ from lokki_tf.testing.state_machines.failures import RUNTIME, StateFailure
 from lokki_tf.testing.state_machines.frame import StateRun
 from lokki_tf.testing.state_machines.jsonata import fill as fill_jsonata
 from lokki_tf.testing.state_machines.queries import filled, given
-from lokki_tf.testing.state_machines.templates import select
+from lokki_tf.testing.state_machines.references import View
+from lokki_tf.testing.state_machines.templates import fill, select
 from lokki_tf.testing.state_machines.values import Json, dump, is_integer, is_number
 
 
@@ -120,6 +121,9 @@ def selected(run: StateRun, value: Json, index: int, item: Json) -> Json:
     template = run.state.get("ItemSelector", run.state.get("Parameters"))
     if template is None:
         return item
+    if not run.is_jsonata:
+        context = {**run.context, **item_context(index, item)}
+        return fill(template, View(value, context, run.frame.variables))
     visit = copy(run)  # the iterations of an inline map are selected in threads
     visit.item = item_context(index, item)
     return filled(visit, template, value, "ItemSelector")
