@@ -211,6 +211,8 @@ def _answer(
         result = handler(value, LambdaContext(call))
     except Exception as error:
         return True, json.dumps({**_failure(error), "requestId": call["request_id"]}).encode()
+    if isinstance(result, bytes):  # which Lambda's runtime returns as they are, observed
+        return False, result
     try:
         text = json.dumps(result, default=_decimal, ensure_ascii=ascii_only)
         return False, text.encode()
@@ -220,10 +222,8 @@ def _answer(
         return True, json.dumps({**described, "requestId": call["request_id"]}).encode()
 
 
-def _decimal(value: Any) -> float | int | str:
-    # Decimal and bytes in UTF-8 are the types outside of JSON that Lambda's runtime serializes.
-    if isinstance(value, bytes):
-        return value.decode()
+def _decimal(value: Any) -> float | int:
+    # Decimal is the only type outside of JSON that Lambda's runtime serializes.
     if type(value).__name__ == "Decimal" and type(value).__module__ == "decimal":
         return float(value) if value % 1 else int(value)
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")

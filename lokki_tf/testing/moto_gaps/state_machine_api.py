@@ -13,6 +13,7 @@ from moto.stepfunctions.responses import StepFunctionResponse
 from lokki_tf.testing.moto_gaps.state_machine_revisions import (
     ConflictException,
     ValidationException,
+    check_routes,
     variable_references,
 )
 from lokki_tf.testing.moto_gaps.state_tests import run_test
@@ -88,8 +89,6 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
 
     def _describe_state_machine(self, state_machine_arn: str) -> Any:
         found = super()._describe_state_machine(state_machine_arn).result
-        if found["encryptionConfiguration"] == {"type": "AWS_OWNED_KEY"}:
-            del found["encryptionConfiguration"]
         logging = {"includeExecutionData": False, **found["loggingConfiguration"]}
         described = {**found, "loggingConfiguration": logging}
         source = self.stepfunction_backend.describe_state_machine(state_machine_arn)
@@ -265,6 +264,9 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
         end = begin + (self._get_int_param("maxResults") or most)
         more = {"nextToken": str(end)} if end < len(found) else {}
         return {name: found[begin:end], **more}
+
+    def _validate_routing_configuration(self, routing_configuration: list[dict[str, Any]]) -> None:
+        check_routes(routing_configuration)
 
     def _check_page(self) -> None:
         if (asked := self._get_int_param("maxResults") or 0) > 1000:

@@ -76,32 +76,42 @@ def revision_of(backend: Any, arn: str) -> Revision:
     return Revision(state_machine, version, alias_arn, version.arn)
 
 
-def check_alias(name: str, routes: list[dict[str, Any]]) -> None:
-    """Check the name and the versions of a new alias.
+_BEGIN = "1 validation error detected: Value "
+
+
+def check_alias(name: str) -> None:
+    """Check the name of a new alias.
 
     Raises:
-        ValidationException: If they are not valid.
+        ValidationException: If it is not valid.
     """
-    begin = "1 validation error detected: Value "
     if not _ALIAS_NAME.match(name):
         raise ValidationException(
-            f"{begin}'{name}' at 'name' failed to satisfy constraint: Member must satisfy regular "
+            f"{_BEGIN}'{name}' at 'name' failed to satisfy constraint: Member must satisfy regular "
             r"expression pattern: ^(?=.*[a-zA-Z_\-\.])[a-zA-Z0-9_\-\.]+$"
         )
     if len(name) > 80:
         raise ValidationException(
-            f"{begin}'{name}' at 'name' failed to satisfy constraint: Member must have length less "
-            "than or equal to 80"
+            f"{_BEGIN}'{name}' at 'name' failed to satisfy constraint: Member must have length "
+            "less than or equal to 80"
         )
+
+
+def check_routes(routes: list[dict[str, Any]]) -> None:
+    """Check the versions of an alias.
+
+    Raises:
+        ValidationException: If they are not valid.
+    """
     if len(routes) > 2:
         raise ValidationException(
-            f"{begin}'{routes}' at 'routingConfiguration' failed to satisfy constraint: Member "
+            f"{_BEGIN}'{routes}' at 'routingConfiguration' failed to satisfy constraint: Member "
             "must have length less than or equal to 2"
         )
     for position, route in enumerate(routes, 1):
         if route["weight"] > 100:
             raise ValidationException(
-                f"{begin}'{route['weight']}' at 'routingConfiguration.{position}.member.weight' "
+                f"{_BEGIN}'{route['weight']}' at 'routingConfiguration.{position}.member.weight' "
                 "failed to satisfy constraint: Member must have value less than or equal to 100"
             )
     arns = [route["stateMachineVersionArn"] for route in routes]

@@ -175,7 +175,7 @@ class StateMachines(_Backend):  # type: ignore[misc]
         Raises:
             ConflictException: If an alias with the same name is different.
         """
-        check_alias(name, routing_configuration)
+        check_alias(name)
         base = routing_configuration[0]["stateMachineVersionArn"].rpartition(":")[0]
         known = self.describe_state_machine(base).aliases.get(name)
         if known is None:

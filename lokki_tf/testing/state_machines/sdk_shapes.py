@@ -70,6 +70,10 @@ def call(client: Any, action: str, arguments: Json, *, optimized: bool = False) 
         name = error_prefix(model.service_id, optimized=optimized)
         raise StateFailure(f"{name}.SdkClientException", str(error)) from None
     metadata = answer.pop("ResponseMetadata", {})
+    if "ReturnConsumedCapacity" not in request:
+        answer.pop("ConsumedCapacity", None)
+    if name == "GetObject" and "ChecksumMode" not in request:
+        answer = {key: item for key, item in answer.items() if not key.startswith("Checksum")}
     result = from_answer(answer, operation.output_shape)
     if optimized and error_prefix(model.service_id, optimized=True) not in _NO_METADATA:
         result |= _http(metadata, error_prefix(model.service_id, optimized=True))

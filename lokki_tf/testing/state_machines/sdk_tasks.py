@@ -15,6 +15,7 @@ from lokki_tf.testing.state_machines.frame import StateRun
 from lokki_tf.testing.state_machines.history import DETAILS
 from lokki_tf.testing.state_machines.resources import Integration
 from lokki_tf.testing.state_machines.sdk_shapes import call
+from lokki_tf.testing.state_machines.services import Callback
 from lokki_tf.testing.state_machines.values import Json, dump, load
 
 _POLL_SECONDS = (0.01, 0.02, 0.03, 0.05)
@@ -24,7 +25,11 @@ _CLIENTS = {"states": "stepfunctions", "sfn": "stepfunctions", "eventbridge": "e
 
 
 def call_service(
-    run: StateRun, integration: Integration, arguments: Json, cancel_scope: CancelScope
+    run: StateRun,
+    integration: Integration,
+    arguments: Json,
+    cancel_scope: CancelScope,
+    callback: Callback | None,
 ) -> Json:
     """Run a task of a service integration.
 
@@ -33,6 +38,8 @@ def call_service(
         integration: The service and action to call.
         arguments: The parameters of the request.
         cancel_scope: The task's cancel scope. If revoked, the started job or execution is stopped.
+        callback: The callback of the task's token. An answer to it ends a task with the pattern
+            ``.sync``, too, as AWS answers, observed.
 
     Raises:
         StateFailure: If the service returns an error, or the started job or execution fails.
@@ -57,7 +64,9 @@ def call_service(
     try:
         while ending is not None and not ending.wait(_CHECK_SECONDS):
             cancel_scope.check()
-        return _wait(cancel_scope, wait, client, answer, integration.pattern)
+            if callback is not None and callback.is_over:
+                return callback.result()
+        return _wait(cancel_scope, wait, client, answer, integration.pattern, callback)
     except Stopped:
         with suppress(StateFailure):  # the job or execution may already have ended
             call(client, wait.stop, wait.stopping(answer))
@@ -135,7 +144,12 @@ _WAITS = {
 
 
 def _wait(
-    cancel_scope: CancelScope, wait: _Wait, client: object, answer: Json, pattern: str
+    cancel_scope: CancelScope,
+    wait: _Wait,
+    client: object,
+    answer: Json,
+    pattern: str,
+    callback: Callback | None,
 ) -> Json:
     pauses = iter(_POLL_SECONDS)
     pause = next(pauses)
@@ -148,4 +162,6 @@ def _wait(
         if found["Status"] in wait.bad:
             raise StateFailure("States.TaskFailed", dump(found))
         cancel_scope.wait(pause)
+        if callback is not None and callback.is_over:
+            return callback.result()
         pause = next(pauses, pause)

@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any, Protocol
 from uuid import uuid4
 
+from lokki_tf.testing.state_machines.failures import StateFailure
 from lokki_tf.testing.state_machines.values import Json
 
 
@@ -108,6 +109,21 @@ class Callback:
     heard: Event = field(default_factory=Event)
     output: Json = None
     failure: tuple[str | None, str | None] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the task has a result or a failure."""
+        return self.answered.is_set() or self.failure is not None
+
+    def result(self) -> Json:
+        """Return the result.
+
+        Raises:
+            StateFailure: If the answer is a failure.
+        """
+        if self.failure is not None:
+            raise StateFailure(*self.failure)
+        return self.output
 
 
 @dataclass

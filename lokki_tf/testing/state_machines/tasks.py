@@ -117,7 +117,7 @@ def _integration_call(integration: Integration, callback: Callback | None) -> Ca
         elif (integration.service, integration.action) == ("http", "invoke"):
             result = call_endpoint(run, value)
         else:
-            result = call_service(run, integration, value, cancel_scope)
+            result = call_service(run, integration, value, cancel_scope, callback)
         if callback is None or integration.pattern != ".waitForTaskToken":
             return result
         submitted(run, integration, result)
@@ -139,10 +139,8 @@ def _wait_for_answer(run: StateRun, callback: Callback) -> Json:
     while callback.heard.wait(heartbeat):
         callback.heard.clear()
         run.frame.cancel_scope.check()
-        if callback.failure is not None:
-            raise StateFailure(*callback.failure)
-        if callback.answered.is_set():
-            return callback.output
+        if callback.is_over:
+            return callback.result()
     # AWS names the error States.Timeout, observed. Rules may list either name (Developer Guide,
     # "Handling errors in Step Functions workflows").
     raise StateFailure(TIMEOUT, None, alias=HEARTBEAT_TIMEOUT)
