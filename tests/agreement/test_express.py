@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -287,7 +287,8 @@ def test_an_item_ends_after_five_minutes(aws: LocalAws) -> None:
     chain = numbers(2).map(plus, execution_type="express").wait(until=late)
     pipeline = Pipeline("too-late", steps=[chain])
     machine = aws.register(pipeline)
-    execution = aws.execute(machine, {"late": "2999-01-01T00:00:00Z"})
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    execution = aws.execute(machine, {"late": tomorrow.isoformat()})
     assert execution.error == "States.ExceedToleratedFailureThreshold"
     deployed, run = run_of(aws, pipeline, execution)
     says = (

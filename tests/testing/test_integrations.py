@@ -121,6 +121,7 @@ def test_secrets_and_parameters(local_aws: LocalAws, run_task: RunTask) -> None:
     local_aws.client("ssm").put_parameter(Name="/p", Value="v", Type="String")
     found = run_task("aws-sdk:secretsmanager:getSecretValue", {"SecretId": "s"}).output
     assert found["SecretString"] == "hidden"
+    assert len(run_task("aws-sdk:secretsmanager:listSecrets", {}).output["SecretList"]) == 1
     found = run_task("aws-sdk:ssm:getParameter", {"Name": "/p"}).output
     assert found["Parameter"]["Value"] == "v"
     assert run_task("aws-sdk:ssm:getParameter", {"Name": "/no"}).error == (

@@ -360,13 +360,18 @@ def test_errors_of_services(
 
 
 def test_null_is_left_out(local_aws: LocalAws, run_task: Callable[..., Any]) -> None:
-    """A field that is null is left out of the request, and optimized integrations add metadata."""
+    """Fields that are null are left out, and not those of JSON; optimized calls add metadata."""
     arn = local_aws.create_state_machine("inner", machine(A=PASS))
     parameters = {"StateMachineArn": arn, "Name.$": "$.no", "Input.$": "$.no"}
     for service, metadata in (("states", True), ("aws-sdk:sfn", False)):
         run = run_task(f"{service}:startExecution", parameters, {"no": None})
         assert run.succeeded, run.cause
         assert ("SdkHttpMetadata" in run.output) is metadata
+    parameters["Input"] = {"kept": None}
+    del parameters["Input.$"]
+    assert run_task("states:startExecution.sync:2", parameters, {"no": None}).output["Output"] == {
+        "kept": None
+    }
 
 
 def test_csv_rows(local_aws: LocalAws) -> None:

@@ -360,7 +360,7 @@ def _parameters(response: Any) -> dict[str, Any]:
 
 def _known(action: str, resource: str | None) -> str | None:
     """Return the full ARN of a secret or a KMS key, which a request can name in short forms."""
-    if action.startswith("secretsmanager:") and resource is not None:
+    if action.startswith("secretsmanager:") and resource is not None and ":secret:" in resource:
         from moto.secretsmanager.models import secretsmanager_backends
 
         secrets = secretsmanager_backends[ACCOUNT_ID][resource.split(":")[3]].secrets

@@ -183,9 +183,9 @@ def to_request(value: Json, shape: Any, field: str) -> Any:
     """
     if shape is None:
         return {}
-    if isinstance(value, dict):  # a field that is null is left out
-        value = {key: item for key, item in value.items() if item is not None}
     if shape.type_name == "structure" and isinstance(value, dict):
+        # A field that is null is left out, as AWS answers, observed.
+        value = {key: item for key, item in value.items() if item is not None}
         names = {member.lower(): member for member in shape.members}
         # In ASL each field begins with a capital letter; the case of other letters is ignored.
         unknown = [key for key in value if key.lower() not in names or not key[:1].isupper()]
