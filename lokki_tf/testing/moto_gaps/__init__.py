@@ -24,7 +24,11 @@ module                  difference of moto from AWS
                         ``ValidateStateMachineDefinition``, ``ListStateMachineVersions``,
                         ``RedriveExecution`` and ``StartSyncExecution`` are missing; an
                         execution without a name gets the name None
-``storage``             requests for missing objects return 404 also without ``s3:ListBucket``
+``state_machine_revisions``   executions ignore versions and aliases; variables to which states
+                        refer are not listed
+``state_tests``         ``TestState`` is missing
+``storage``             requests for missing objects return 404 also without ``s3:ListBucket``;
+                        objects have no default encryption
 ======================  ============================================================================
 """
 
