@@ -431,6 +431,7 @@ class Tracker:
             visit = self._stalled_one("Map", next(known, None))
         if visit is not None:
             visit.map_run, visit.map_error, visit.is_reported = map_run, None, False
+            visit.item_error = None
             self._count(visit, when, events)
         return visit
 
@@ -498,11 +499,13 @@ class Tracker:
             return
         inner = [one.failure[0] for one in self.open if one.failure is not None]
         self._report_failures(events, when)
-        around = up(before, kind="Map") if kind == "MapStateFailed" else None
-        if around is not None:
-            known = around.map_error or details
+        around = up(before, kind="Map")
+        if around is not None and kind == "MapIterationFailed" and inner:
+            around.item_error = inner[-1]
+        if around is not None and kind == "MapStateFailed":
             # The event of an inline map has no details in AWS: its last failed step explains it.
-            error = remote_error(known) if known or not inner else inner[-1]
+            known = around.map_error or details
+            error = around.item_error if around.item_error and not known else remote_error(known)
             around.is_reported = True
             if around.map_run:
                 self._count(around, when, events)

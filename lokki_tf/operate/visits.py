@@ -33,6 +33,7 @@ class Visit:
         done: How many items have succeeded.
         failed: How many items have failed.
         map_error: Error and cause of a Distributed Map's run.
+        item_error: The error of the step with which an inline map's last item has failed.
         is_reported: Whether the failure of a map has been reported.
         output: The output of a task's last attempt, as JSON.
         left: Details of the event with which the state was left.
@@ -59,6 +60,7 @@ class Visit:
     done: int = 0
     failed: int = 0
     map_error: Mapping[str, Any] | None = None
+    item_error: BaseException | None = None
     is_reported: bool = False
     output: str | None = None
     left: Mapping[str, Any] | None = None
