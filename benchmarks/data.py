@@ -9,6 +9,10 @@
 - ``joblib`` is ``joblib.dump`` and ``load``, without compression.
 - ``pickle`` is ``pickle.dump`` with protocol 5 into a file, and ``load``: the limit.
 
+After that, an array is made in one process and taken by eight calls in four processes, in
+lokki_tf and with ``joblib.Parallel``, which maps large arguments from files, too. The time to make
+the array, and that of the same calls with a small one, are subtracted.
+
 Each measurement is a process of its own, so that what one has loaded or cached does not help
 another; they run in turn. Figures are the best of the repeats. Memory is the largest that was in
 use at any time, above the value itself.
@@ -184,6 +188,52 @@ def measure(way: str, kind: str, size: int) -> dict[str, float]:
         }
 
 
+def made(size: int) -> Any:
+    """Return an array of random floats."""
+    return value_of("floats", size)
+
+
+def last_of(array: Any, _: int = 0) -> float:
+    """Return an array's last number."""
+    return float(array[-1])
+
+
+def in_processes(way: str, size: int) -> float:
+    """Return the seconds of eight calls that take an array from another process."""
+    began = time.perf_counter()
+    if way == "joblib":
+        from joblib import Parallel, delayed
+
+        with Parallel(n_jobs=4) as workers:
+            [array] = workers([delayed(made)(size)])
+            workers(delayed(last_of)(array, n) for n in range(8))
+    else:
+        from lokki_tf import Pipeline, step
+
+        array = step(made)(size)
+        take = step(last_of)
+        steps = [take(array, n) for n in range(8)]
+        Pipeline("taken", steps=steps).local_run(executor="process", max_workers=4)
+    return time.perf_counter() - began
+
+
+def processes(size: int, repeat: int) -> None:
+    """Print how long an array takes from one process to eight calls in others."""
+    array = made(size)
+    copies, makes = [], []
+    for _ in range(repeat):
+        copies.append(measured(array.copy)[0])
+        makes.append(measured(partial(made, size))[0])
+    copy = min(copies)
+    print(f"\narray of {size / 1e6:.0f} MB to 8 calls in processes; a copy takes {copy:.3f} s")
+    for way in ("lokki_tf", "joblib"):
+        if importlib.util.find_spec(way):
+            whole = min(in_processes(way, size) for _ in range(repeat))
+            least = min(in_processes(way, 80) for _ in range(repeat))
+            moved = max(0.0, whole - least - min(makes))
+            print(f"{way:10} {moved:6.3f} s {moved / copy:6.2f} copies")
+
+
 def main() -> None:
     """Print a table for each kind of value."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -218,6 +268,7 @@ def main() -> None:
                 f"{ratios[1]:5.2f}× {one['above']:10.0f} MiB {one['above_read']:8.0f} MiB "
                 f"{one['size']:7.1f} MB"
             )
+    processes(given.megabytes * 10**6, given.repeat)
 
 
 if __name__ == "__main__":

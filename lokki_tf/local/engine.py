@@ -208,26 +208,28 @@ def _drive(work: Work, executor: str | Executor | None, max_workers: int | None)
 def _drive_processes(work: Work, max_workers: int | None) -> None:
     from .futures import Futures
     from .processes import start_processes, terminate, usable_cpus
+    from .shared import shared_folders
 
     plan = work.journal.root.plan
     workers = max_workers or usable_cpus()
     if not plan.bodies:
         workers = min(workers, len(plan.nodes) or 1)
     functions = [node.step.function for node in work.journal.definition.graph.walk()]
-    pool, inherited = start_processes(workers, functions)
+    with shared_folders() as folders:
+        pool, inherited = start_processes(workers, functions)
 
-    def renew(broken: Executor) -> Executor:
-        terminate(broken)
-        return start_processes(workers, functions)[0]
+        def renew(broken: Executor) -> Executor:
+            terminate(broken)
+            return start_processes(workers, functions)[0]
 
-    futures = Futures(work, pool, workers, inherited=inherited, renew=renew)
-    try:
-        futures.run()
-    except BaseException:
-        terminate(futures.executor)
-        raise
-    # All calls have ended; see processes.forget_cancelled.
-    futures.executor.shutdown(cancel_futures=True)
+        futures = Futures(work, pool, workers, inherited=inherited, folders=folders, renew=renew)
+        try:
+            futures.run()
+        except BaseException:
+            terminate(futures.executor)
+            raise
+        # All calls have ended; see processes.forget_cancelled.
+        futures.executor.shutdown(cancel_futures=True)
 
 
 def _drive_executor(work: Work, executor: Executor, max_workers: int | None) -> None:

@@ -40,6 +40,7 @@ class Futures:
         executor: Runs the calls.
         limit: Largest number of calls, or batches of calls, submitted at once.
         inherited: Whether its workers have inherited the functions.
+        folders: Where processes share large buffers, see :mod:`.shared`.
         renew: Returns another executor after one of its workers has died; without it, that ends
             the run.
     """
@@ -51,6 +52,7 @@ class Futures:
         limit: int,
         *,
         inherited: bool = False,
+        folders: tuple[str, ...] = (),
         renew: Callable[[Executor], Executor] | None = None,
     ) -> None:
         self._work = work
@@ -61,6 +63,7 @@ class Futures:
         self._renew = renew
         self._limit = limit
         self._inherited = inherited
+        self._folders = folders
         self._running: dict[Future[Any], list[Call]] = {}
         self._starts: list[Thread] = []
         """Threads in which pipelines run that this one starts."""
@@ -133,7 +136,11 @@ class Futures:
                 function, around = plan.functions[call.index], plan.around.get(call.index)
                 context = self._work.identity.sent(call.frame, call.index)
                 remote_calls.append(
-                    RemoteCall(function, args, kwargs, around, context, inherited=self._inherited)
+                    RemoteCall(
+                        *(function, args, kwargs, around, context),
+                        inherited=self._inherited,
+                        folders=self._folders,
+                    )
                 )
                 sent.append(call)
         if not sent:

@@ -22,6 +22,7 @@ from .calls import call
 from .failures import RemoteTraceback, traceback_of
 from .identity import Sent
 from .settings import Around
+from .shared import Packed, pack, unpack
 from .strict import described
 
 Function = Callable[..., Any]
@@ -61,9 +62,13 @@ class RemoteCall:
         around: What the call has around it.
         context: What ``run_context()`` returns.
         inherited: Whether workers have inherited the function with their memory.
+        folders: Where large buffers are shared with the other process, see :mod:`.shared`.
     """
 
-    __slots__ = ("_args", "_around", "_context", "_function", "_inherited", "_kwargs")
+    __slots__ = (
+        *("_args", "_around", "_context", "_folders"),
+        *("_function", "_inherited", "_kwargs"),
+    )
 
     def __init__(
         self,
@@ -74,7 +79,9 @@ class RemoteCall:
         context: Sent | None = None,
         *,
         inherited: bool = False,
+        folders: tuple[str, ...] = (),
     ) -> None:
+        self._folders = folders
         self._around = around
         self._context = context
         self._function = function
@@ -93,14 +100,17 @@ class RemoteCall:
         try:
             return Parcel(*self._packed())
         except Exception as error:
-            return Parcel(("refused", described(error)), b"")
+            return Parcel(("refused", described(error)), Packed(b""))
 
-    def _packed(self) -> tuple[Reference, bytes, Around | None, Sent | None]:
+    def _packed(
+        self,
+    ) -> tuple[Reference, Packed, Around | None, Sent | None, tuple[str, ...]]:
         function = self._function
         where: Reference = ("inherited", id(function))
         if not self._inherited:
             where = reference(function)
-        return where, _pickled((self._args, self._kwargs)), self._around, self._context
+        arguments = pack((self._args, self._kwargs), self._folders)
+        return where, arguments, self._around, self._context, self._folders
 
 
 class Batch:
@@ -138,15 +148,17 @@ class Parcel:
     worker, and with it the pool.
     """
 
-    __slots__ = ("_arguments", "_around", "_context", "_where")
+    __slots__ = ("_arguments", "_around", "_context", "_folders", "_where")
 
     def __init__(
         self,
         where: Reference,
-        arguments: bytes,
+        arguments: Packed,
         around: Around | None = None,
         context: Sent | None = None,
+        folders: tuple[str, ...] = (),
     ) -> None:
+        self._folders = folders
         self._where = where
         self._context = context
         self._arguments = arguments
@@ -155,13 +167,16 @@ class Parcel:
     def __call__(self) -> Outcome:
         try:
             function = _found(self._where)
-            args, kwargs = pickle.loads(self._arguments)
+            args, kwargs = unpack(self._arguments)
         except Exception as error:
             return Outcome("stuck", (ARGUMENTS, described(error)))
-        return _packed(_perform(function, args, kwargs, self._around, self._context, alone=True))
+        outcome = _perform(function, args, kwargs, self._around, self._context, alone=True)
+        return _packed(outcome, self._folders)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Parcel, (self._where, self._arguments, self._around, self._context)
+        return Parcel, (
+            *(self._where, self._arguments, self._around, self._context, self._folders),
+        )
 
 
 def _perform(
@@ -187,14 +202,14 @@ def _perform(
     return Outcome("returned", value, perf_counter() - began)
 
 
-def _packed(outcome: Outcome) -> Outcome:
+def _packed(outcome: Outcome, folders: tuple[str, ...]) -> Outcome:
     """Pickle the outcome, so that receiving it cannot break the pool."""
     if outcome.kind == "raised":
         return outcome._replace(
-            payload=_packed_error(outcome.payload), trace=traceback_of(outcome.payload)
+            payload=Packed(_packed_error(outcome.payload)), trace=traceback_of(outcome.payload)
         )
     try:
-        return outcome._replace(payload=_pickled(outcome.payload), trace="")
+        return outcome._replace(payload=pack(outcome.payload, folders, changes=True), trace="")
     except Exception as error:
         return outcome._replace(kind="stuck", payload=("the result", described(error)))
 
@@ -263,7 +278,7 @@ def unpacked(outcome: Outcome) -> Outcome:
     """
     if outcome.trace is None or outcome.kind == "stuck":
         return outcome
-    payload = pickle.loads(outcome.payload)
+    payload = unpack(outcome.payload, owns=True)
     if outcome.kind == "raised":
         payload.__cause__ = RemoteTraceback(outcome.trace)
     return outcome._replace(payload=payload, trace=None)

@@ -124,7 +124,7 @@ def serialize(value: Any) -> tuple[str, bytes]:
 def _frozen(value: Any) -> tuple[str, Frozen]:
     from .blocks import Blocks
 
-    blocks = Blocks(value, _dump)
+    blocks = Blocks(value, dump)
     return (BLOCKS, blocks) if blocks.pickle is None else (PICKLE, compress(blocks.pickle))
 
 
@@ -259,19 +259,29 @@ def pickled(value: Any, base: Any = None) -> bytes:
     return out.getvalue()
 
 
-def _dump(
+def dump(
     value: Any,
     file: Any,
-    keep_buffer: Callable[[Any], bool],
-    reduced: Callable[[Any], Any],
+    is_inside: Callable[[Any], bool],
+    reduced: Callable[[Any], Any] | None = None,
 ) -> None:
-    """Pickle a value into a file, as :class:`.blocks.Blocks` requires."""
+    """Pickle a value into a file, with its buffers outside.
+
+    Args:
+        value: The value.
+        file: Where the pickle is written.
+        is_inside: Receives each buffer; returns whether it is in the pickle nevertheless.
+        reduced: Returns how to load a part of the value, if not as pickle does.
+
+    Raises:
+        Exception: Any error of pickle, for a value that cannot be pickled.
+    """
     import pickle
 
     kind: Any = pickle.Pickler
     if not sys.modules.keys().isdisjoint(("numpy", "polars", "pydantic")):
-        kind = _replacing(kind, lambda part: _generic(part) or reduced(part))
-    kind(file, PROTOCOL, buffer_callback=keep_buffer).dump(value)
+        kind = _replacing(kind, lambda part: _generic(part) or (reduced and reduced(part)))
+    kind(file, PROTOCOL, buffer_callback=is_inside).dump(value)
 
 
 def _replacing(base: Any, replaced: Callable[[Any], Any]) -> Any:

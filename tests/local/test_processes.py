@@ -16,6 +16,7 @@ from lokki_tf.errors import SerializationError, StepFailed
 from lokki_tf.local import run
 from lokki_tf.local.processes import forget_cancelled
 from lokki_tf.local.remote import Outcome, Parcel, RemoteCall, reference, unpacked
+from lokki_tf.local.shared import Packed
 from lokki_tf.model import RetryConfig
 
 METHODS = ["fork", "forkserver", "spawn"]
@@ -252,16 +253,16 @@ def test_durations_are_those_in_the_process(build):
 
 def test_a_call_that_cannot_be_unpickled_is_an_outcome():
     """A call whose function or arguments cannot be unpickled returns that as its outcome."""
-    missing = Parcel(("named", "math", "no_such_function"), b"")
+    missing = Parcel(("named", "math", "no_such_function"), Packed(b""))
     assert missing().kind == "stuck"
-    unreadable = Parcel(("named", "math", "sqrt"), b"no pickle")
+    unreadable = Parcel(("named", "math", "sqrt"), Packed(b"no pickle"))
     assert unreadable().kind == "stuck"
 
 
 def test_a_job_returns_errors():
     """A call never raises, not even SystemExit, which would end a pool's worker."""
     assert RemoteCall(sys.exit, (1,), {})().kind == "raised"
-    parcel = Parcel(("named", "sys", "exit"), pickle.dumps(((1,), {})))
+    parcel = Parcel(("named", "sys", "exit"), Packed(pickle.dumps(((1,), {}))))
     outcome = unpacked(parcel())
     assert isinstance(outcome, Outcome)
     assert isinstance(outcome.payload, SystemExit)
