@@ -324,6 +324,17 @@ def test_one_state(local_aws: LocalAws) -> None:
         "output": '{"n":3}',
         "nextState": "Following",
     }
+    pass_state = {"Type": "Pass", "InputPath": "$.a", "ResultPath": "$.r", "End": True}
+    inspected = states.test_state(
+        definition=json.dumps(pass_state), input='{"a": 1}', inspectionLevel="DEBUG"
+    )["inspectionData"]
+    assert {key: json.loads(text) for key, text in inspected.items()} == {
+        "input": {"a": 1},
+        "afterInputPath": 1,
+        "afterParameters": 1,
+        "afterResultSelector": 1,
+        "afterResultPath": {"a": 1, "r": 1},
+    }
     busy = {"error": "Glue.Busy", "cause": "later"}
     assert tested(mock={"errorOutput": busy}) == {"status": "RETRIABLE", **busy}
     other = {"error": "Glue.Other", "cause": "no"}

@@ -406,3 +406,11 @@ def test_csv_rows(local_aws: LocalAws) -> None:
     local_aws.create_state_machine("rows", machine(M=state))
     run = local_aws.execute("rows", {"n": -1})
     assert (run.error, run.cause) == ("States.ItemReaderFailed", "field MaxItems must be positive")
+
+
+def test_retries_in_the_context(interpret: Interpret, output: Output, task: Task) -> None:
+    """The context object has the number of retries in states with retriers only."""
+    path = {"Parameters": {"n.$": "$$.State.RetryCount"}}
+    assert interpret(machine(A={**PASS, **path})).error == "States.Runtime"
+    state = task("echo", {"n.$": "$$.State.RetryCount"}, OutputPath="$.Payload")
+    assert output(interpret(machine(A=state), echo=lambda event: event)) == {"n": 0}

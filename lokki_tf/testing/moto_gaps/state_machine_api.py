@@ -317,7 +317,15 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
 
     def test_state(self) -> Any:
         """Run one state."""
-        names = ("definition", "roleArn", "input", "variables", "stateName", "mock")
+        names = (
+            "definition",
+            "roleArn",
+            "input",
+            "variables",
+            "stateName",
+            "mock",
+            "inspectionLevel",
+        )
         request = {name: self._get_param(name) for name in names}
         account = self.stepfunction_backend.account
         return ActionResult(run_test(account, self.region, request))

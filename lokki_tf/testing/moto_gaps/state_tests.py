@@ -53,15 +53,23 @@ def run_test(account: Account, region: str, request: Mapping[str, Any]) -> dict[
         is_express=True,
     )
     frame = execution.frame(value)
-    frame.variables.assign(load(request.get("variables") or "{}"))
+    variables = load(request.get("variables") or "{}")
+    frame.variables.assign(variables)
     once = {key: item for key, item in state.items() if key not in ("Retry", "Catch")}
     run = StateRun(name, once, value, dump(value), frame)
+    run.stages = {"input": value}
     try:
         transition = run_state(run)
     except StateFailure as failure:
-        return _failed(StateRun(name, state, value, dump(value), frame), failure)
-    following = {} if transition.following is None else {"nextState": transition.following}
-    return {"status": "SUCCEEDED", "output": dump(transition.output), **following}
+        found = _failed(StateRun(name, state, value, dump(value), frame), failure)
+    else:
+        following = {} if transition.following is None else {"nextState": transition.following}
+        found = {"status": "SUCCEEDED", "output": dump(transition.output), **following}
+    if request.get("inspectionLevel") in ("DEBUG", "TRACE"):
+        found["inspectionData"] = {key: dump(item) for key, item in run.stages.items()}
+        if variables:
+            found["inspectionData"]["variables"] = dump(variables)
+    return found
 
 
 def _state(definition: Mapping[str, Json], name: str | None) -> tuple[str, Mapping[str, Json]]:

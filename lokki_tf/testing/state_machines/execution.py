@@ -70,7 +70,7 @@ class Execution(ExecutionRecord):
                 "Name": self.name,
                 "RoleArn": self.role_arn,
                 "StartTime": moment_text(self.start_date),
-                "RedriveCount": self.redrive_count,
+                **({} if self.is_express else {"RedriveCount": self.redrive_count}),
             },
             "StateMachine": {"Id": self.state_machine_arn, "Name": self.state_machine_name},
         }

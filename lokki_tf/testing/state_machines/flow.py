@@ -44,12 +44,19 @@ def run_pass(run: StateRun) -> Transition:
     """Run a Pass state."""
     if run.is_jsonata:
         return transition(run, following(run), run.input)
-    value = effective_input(run)
+    before = value = effective_input(run)
     if "Parameters" in run.state:
         value = fill(run.state["Parameters"], run.view(value))
     result = run.state.get("Result", value)
+    if "Result" in run.state:
+        run.note("result", result)
+    else:
+        run.note("afterInputPath", before)
+        run.note("afterParameters", value)
     # Without a Result the state's effective input is its result, to which ResultPath applies.
     placed = apply_result_path(run.input, result, run.state.get("ResultPath", "$"))
+    run.note("afterResultSelector", result)
+    run.note("afterResultPath", placed)
     return Transition(output(run, placed), following(run), assigned(run, result))
 
 

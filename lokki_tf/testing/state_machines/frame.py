@@ -20,6 +20,8 @@ from lokki_tf.testing.state_machines.services import ServiceError
 from lokki_tf.testing.state_machines.values import Json, moment_text
 from lokki_tf.testing.state_machines.variables import Variables
 
+_RETRIED = ("Task", "Parallel", "Map")
+"""Types of states whose context object has the number of retries, observed."""
 _ERROR_AT = "An error occurred while executing the state "
 _LOCATED = (
     RUNTIME,
@@ -162,6 +164,8 @@ class StateRun:
     """The entry ``Map`` of the context object, while the input of an iteration is selected."""
     is_jsonata: bool = field(init=False)
     """Whether the fields of the state have expressions in JSONata, and not in JSONPath."""
+    stages: dict[str, Json] | None = field(default=None, init=False)
+    """The values between the stages of a state that ``TestState`` inspects; None otherwise."""
     entered_event: int = field(default=0, init=False)
     begun: bool = field(default=False, init=False)
     """Whether the history has the event that the branches or iterations have started."""
@@ -170,6 +174,11 @@ class StateRun:
     def __post_init__(self) -> None:
         language = self.state.get("QueryLanguage", self.frame.execution.language)
         self.is_jsonata = language == "JSONata"
+
+    def note(self, stage: str, value: Json) -> None:
+        """Keep a value for the inspection of a tested state."""
+        if self.stages is not None:
+            self.stages[stage] = value
 
     def located(self, failure: StateFailure) -> StateFailure:
         """Return a failure whose cause names the state, if it is one of the state's own fields."""
@@ -187,7 +196,9 @@ class StateRun:
     @property
     def context(self) -> Mapping[str, Json]:
         """The context object."""
-        state = {"EnteredTime": self.entered, "Name": self.name, "RetryCount": self.retry_count}
+        state: dict[str, Json] = {"EnteredTime": self.entered, "Name": self.name}
+        if self.state["Type"] in _RETRIED:
+            state["RetryCount"] = self.retry_count
         context = {**self.frame.context, "State": state}
         if self.task_token is not None:
             context["Task"] = {"Token": self.task_token}

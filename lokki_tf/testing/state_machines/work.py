@@ -52,6 +52,9 @@ def parameters(run: StateRun, value: Json) -> Json:
         StateFailure: If the result exceeds the payload quota.
     """
     found = arguments(run, run.state, value)
+    if not run.is_jsonata:
+        run.note("afterInputPath", value)
+    run.note("afterArguments" if run.is_jsonata else "afterParameters", found)
     if found is not value:
         check_payload(dump(found), run.name)
     return found
@@ -60,12 +63,15 @@ def parameters(run: StateRun, value: Json) -> Json:
 def _once(run: StateRun, attempt: Attempt) -> Transition:
     result = attempt(run, effective_input(run))
     check_payload(dump(result), run.name, catchable=True)
+    run.note("result", result)
     if run.is_jsonata:
         return transition(run, following(run), result, result=result)
     selected = result
     if "ResultSelector" in run.state:
         selected = fill(run.state["ResultSelector"], run.view(result))
     placed = apply_result_path(run.input, selected, run.state.get("ResultPath", "$"))
+    run.note("afterResultSelector", selected)
+    run.note("afterResultPath", placed)
     return Transition(output(run, placed), following(run), assigned(run, result))
 
 
