@@ -110,9 +110,10 @@ def test_events(run_task: RunTask) -> None:
     """
     entry = {"Source": "tests", "DetailType": "Tested", "Detail": {"n": 1}}
     assert run_task("events:putEvents", {"Entries": [entry]}).output["FailedEntryCount"] == 0
-    run = run_task("events:putEvents", {"Entries": [{**entry, "Detail": "no JSON"}]})
-    assert run.error == "EventBridge.FailedEntry"
-    assert json.loads(str(run.cause))["FailedEntryCount"] == 1
+    for detail in ("no JSON", '"text"'):
+        run = run_task("events:putEvents", {"Entries": [{**entry, "Detail": detail}]})
+        assert run.error == "EventBridge.FailedEntry"
+        assert json.loads(str(run.cause))["FailedEntryCount"] == 1
 
 
 def test_secrets_and_parameters(local_aws: LocalAws, run_task: RunTask) -> None:

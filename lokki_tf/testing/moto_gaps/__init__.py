@@ -55,6 +55,7 @@ def close_gaps(account: Account) -> None:
 
     access_control.control_access(account)
     event_targets.deliver_events(account)
+    event_targets.refuse_details()
     lambda_functions.run_functions(account)
     lambda_layers.accept_foreign_layers()
     lambda_roles.check_roles(account)

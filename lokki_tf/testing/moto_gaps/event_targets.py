@@ -26,6 +26,30 @@ _INPUT_BYTES = 248 * 1024
 _SERVICE = "events.amazonaws.com"
 
 
+def refuse_details() -> None:
+    """Replace moto's method that accepts events whose detail is not a JSON object.
+
+    Source: Amazon EventBridge API Reference, ``PutEventsRequestEntry``, ``Detail``.
+    """
+    from moto.events.models import EventsBackend
+
+    put_events = EventsBackend.put_events
+
+    def refusing(self: Any, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return put_events(self, [{**event, **_malformed(event)} for event in events])
+
+    setattr(EventsBackend, "put_events", refusing)  # noqa: B010
+
+
+def _malformed(event: dict[str, Any]) -> dict[str, str]:
+    """Return a detail that moto refuses, for a detail that is JSON and not an object."""
+    try:
+        accepted = isinstance(json.loads(event.get("Detail") or "{}"), dict)
+    except ValueError:
+        accepted = True  # moto refuses it
+    return {} if accepted else {"Detail": "malformed"}
+
+
 def deliver_events(account: Account) -> None:
     """Replace parts of moto, and set the handler for the end of executions.
 

@@ -112,14 +112,11 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
             self._get_param("stateMachineArn")
         )
         versions = sorted(state_machine.versions.items(), reverse=True)
-        return ActionResult(
-            {
-                "stateMachineVersions": [
-                    {"stateMachineVersionArn": version.arn, "creationDate": version.creation_date}
-                    for _, version in versions
-                ]
-            }
-        )
+        found = [
+            {"stateMachineVersionArn": version.arn, "creationDate": version.creation_date}
+            for _, version in versions
+        ]
+        return ActionResult(self._page("stateMachineVersions", found, 100))
 
     def publish_state_machine_version(self) -> Any:
         """Publish a version of a state machine."""

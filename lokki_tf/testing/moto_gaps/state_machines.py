@@ -187,6 +187,13 @@ class StateMachines(_Backend):  # type: ignore[misc]
             )
         return known
 
+    def create_activity(self, name: str, tags: Any = None, **more: Any) -> Any:
+        """Create an activity, or return the one with the same name."""
+        for activity in self.activities.values():
+            if activity.name == name:
+                return activity
+        return super().create_activity(name=name, tags=tags, **more)
+
     def _validate_arn(self, arn: str, regex: re.Pattern[str], invalid_msg: str) -> None:
         if not arn.startswith("arn:"):
             raise InvalidArn(f"Invalid Arn: 'Invalid ARN prefix: {arn}'")

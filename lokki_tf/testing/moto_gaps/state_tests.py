@@ -5,8 +5,7 @@ Source: Step Functions API Reference, ``TestState``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +16,6 @@ from lokki_tf.testing.state_machines.execution import Execution
 from lokki_tf.testing.state_machines.failures import StateFailure
 from lokki_tf.testing.state_machines.frame import StateRun
 from lokki_tf.testing.state_machines.interpreter import run_state
-from lokki_tf.testing.state_machines.mocks import Mocks
 from lokki_tf.testing.state_machines.retries import Retriers, matches
 from lokki_tf.testing.state_machines.values import Json, dump, load
 from lokki_tf.testing.state_machines.work import caught
@@ -38,8 +36,6 @@ def run_test(account: Account, region: str, request: Mapping[str, Any]) -> dict[
     name, state = _state(definition, request.get("stateName"))
     value = load(request.get("input") or "{}")
     role = request.get("roleArn") or ""
-    settings = account.execution_settings(region, role or None, None)
-    mocks = _mocks(state, request.get("mock"))
     arn = f"arn:aws:states:{region}:{ACCOUNT_ID}"
     execution = Execution(
         arn=f"{arn}:express:test:{uuid4()}:{uuid4()}",
@@ -49,7 +45,7 @@ def run_test(account: Account, region: str, request: Mapping[str, Any]) -> dict[
         definition=definition,
         input_text=dump(value),
         role_arn=role,
-        settings=settings if mocks is None else replace(settings, mocks=mocks),
+        settings=account.execution_settings(region, role or None, None),
         is_express=True,
     )
     frame = execution.frame(value)
@@ -57,16 +53,20 @@ def run_test(account: Account, region: str, request: Mapping[str, Any]) -> dict[
     frame.variables.assign(variables)
     once = {key: item for key, item in state.items() if key not in ("Retry", "Catch")}
     run = StateRun(name, once, value, dump(value), frame)
-    run.stages = {"input": value}
+    run.stages, run.mocked = {"input": value}, _mocked(state, request.get("mock"))
     try:
         transition = run_state(run)
     except StateFailure as failure:
-        found = _failed(StateRun(name, state, value, dump(value), frame), failure)
+        visit = StateRun(name, state, value, dump(value), frame)
+        found, details = _failed(visit, failure)
+        run.stages["errorDetails"] = details
     else:
         following = {} if transition.following is None else {"nextState": transition.following}
         found = {"status": "SUCCEEDED", "output": dump(transition.output), **following}
     if request.get("inspectionLevel") in ("DEBUG", "TRACE"):
-        found["inspectionData"] = {key: dump(item) for key, item in run.stages.items()}
+        found["inspectionData"] = {
+            key: item if key == "errorDetails" else dump(item) for key, item in run.stages.items()
+        }
         if variables:
             found["inspectionData"]["variables"] = dump(variables)
     return found
@@ -90,24 +90,51 @@ def _scopes(scope: Mapping[str, Json]) -> list[Mapping[str, Json]]:
     return found
 
 
-def _mocks(state: Mapping[str, Json], mock: Mapping[str, Any] | None) -> Mocks | None:
-    """Return the response of the request's field ``mock``, or None."""
-    if mock is None or "Resource" not in state:
+def _mocked(state: Mapping[str, Json], mock: Mapping[str, Any] | None) -> Callable[[], Json] | None:
+    """Return the attempt that the request's field ``mock`` describes, or None.
+
+    Raises:
+        ValidationException: If the state has no attempts, or the mock is ambiguous.
+    """
+    if mock is None:
+        if state["Type"] in ("Map", "Parallel"):
+            raise ValidationException(f"State type '{state['Type']}' requires a mock")
         return None
+    if state["Type"] not in ("Task", "Map", "Parallel"):
+        message = f"State type '{state['Type']}' is not supported when a mock is specified"
+        raise ValidationException(message)
     error = mock.get("errorOutput")
-    response = {"result": load(mock["result"])} if error is None else dict(error)
-    mocks = Mocks()
-    mocks.add(str(state["Resource"]).removeprefix("arn:aws:states:::"), [response], None)
-    return mocks
+    if error is not None and mock.get("result") is not None:
+        message = "A test mock should have only one of the following fields: [result, errorOutput]."
+        raise ValidationException(message)
+    result = None if error is not None else load(mock["result"])
+    if (
+        state["Type"] != "Task"
+        and "ResultWriter" not in state
+        and not (error is not None or isinstance(result, list))
+    ):
+        raise ValidationException("Mocked result must be an array.")
+
+    def attempt() -> Json:
+        if error is not None:
+            raise StateFailure(error.get("error"), error.get("cause"))
+        return result
+
+    return attempt
 
 
-def _failed(run: StateRun, failure: StateFailure) -> dict[str, Json]:
-    """Return the response for a state whose attempt has failed."""
+def _failed(run: StateRun, failure: StateFailure) -> tuple[dict[str, Json], dict[str, Json]]:
+    """Return the response for a state whose attempt has failed, and which rule matches."""
     details: dict[str, Json] = {**failure.details}
-    if Retriers(run.state.get("Retry", ())).delay(failure) is not None:
-        return {"status": "RETRIABLE", **details}
-    if any(matches(catcher, failure) for catcher in run.state.get("Catch", ())):
-        transition = caught(run, failure)
-        output = {"output": dump(transition.output), "nextState": transition.following}
-        return {"status": "CAUGHT_ERROR", **output, **details}
-    return {"status": "FAILED", **details}
+    retriers = run.state.get("Retry", ())
+    delay = Retriers(retriers).delay(failure)
+    if delay is not None:
+        index = next(n for n, rule in enumerate(retriers) if matches(rule, failure))
+        known = {"retryIndex": index, "retryBackoffIntervalSeconds": int(delay)}
+        return {"status": "RETRIABLE", **details}, known
+    for index, catcher in enumerate(run.state.get("Catch", ())):
+        if matches(catcher, failure):
+            transition = caught(run, failure)
+            output = {"output": dump(transition.output), "nextState": transition.following}
+            return {"status": "CAUGHT_ERROR", **output, **details}, {"catchIndex": index}
+    return {"status": "FAILED", **details}, {}

@@ -166,6 +166,8 @@ class StateRun:
     """Whether the fields of the state have expressions in JSONata, and not in JSONPath."""
     stages: dict[str, Json] | None = field(default=None, init=False)
     """The values between the stages of a state that ``TestState`` inspects; None otherwise."""
+    mocked: Callable[[], Json] | None = field(default=None, init=False)
+    """The attempt of a tested state whose result is mocked; None otherwise."""
     entered_event: int = field(default=0, init=False)
     begun: bool = field(default=False, init=False)
     """Whether the history has the event that the branches or iterations have started."""

@@ -61,7 +61,11 @@ def parameters(run: StateRun, value: Json) -> Json:
 
 
 def _once(run: StateRun, attempt: Attempt) -> Transition:
-    result = attempt(run, effective_input(run))
+    if run.mocked is None:
+        result = attempt(run, effective_input(run))
+    else:
+        parameters(run, effective_input(run))
+        result = run.mocked()
     check_payload(dump(result), run.name, catchable=True)
     run.note("result", result)
     if run.is_jsonata:
