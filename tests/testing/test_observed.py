@@ -414,3 +414,16 @@ def test_retries_in_the_context(interpret: Interpret, output: Output, task: Task
     assert interpret(machine(A={**PASS, **path})).error == "States.Runtime"
     state = task("echo", {"n.$": "$$.State.RetryCount"}, OutputPath="$.Payload")
     assert output(interpret(machine(A=state), echo=lambda event: event)) == {"n": 0}
+
+
+def test_object_without_checksum(local_aws: LocalAws, run_task: Callable[..., Any]) -> None:
+    """aws-sdk:s3:getObject returns no checksums unless ChecksumMode is given.
+
+    Source: Amazon S3 API Reference, ``GetObject``, ``ChecksumMode``.
+    """
+    s3 = local_aws.client("s3")
+    s3.create_bucket(Bucket="checked")
+    s3.put_object(Bucket="checked", Key="k", Body=b"text")
+    found = run_task("aws-sdk:s3:getObject", {"Bucket": "checked", "Key": "k"}).output
+    assert (found["Body"], found["ServerSideEncryption"]) == ("text", "AES256")
+    assert not [key for key in found if key.startswith("Checksum")]

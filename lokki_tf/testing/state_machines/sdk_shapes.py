@@ -72,7 +72,7 @@ def call(client: Any, action: str, arguments: Json, *, optimized: bool = False) 
     metadata = answer.pop("ResponseMetadata", {})
     if "ReturnConsumedCapacity" not in request:
         answer.pop("ConsumedCapacity", None)
-    if name == "GetObject" and "ChecksumMode" not in request:
+    if name == "GetObject" and "ChecksumMode" not in arguments:  # boto3 adds it to the request
         answer = {key: item for key, item in answer.items() if not key.startswith("Checksum")}
     result = from_answer(answer, operation.output_shape)
     if optimized and error_prefix(model.service_id, optimized=True) not in _NO_METADATA:
