@@ -62,6 +62,7 @@ class Control:
             "run_schedule": self._run_schedule,
             "mock": self._mock,
             "mocked": self._mocked,
+            "unmock": self._unmock,
         }
         try:
             status, answer = "200 OK", actions[path.removeprefix(PREFIX)](request)
@@ -112,6 +113,10 @@ class Control:
 
     def _mock(self, request: dict[str, Any]) -> dict[str, Any]:
         self._account.mocks.add(request["resource"], request["responses"], request["state"])
+        return {}
+
+    def _unmock(self, request: dict[str, Any]) -> dict[str, Any]:
+        self._account.mocks.clear(request["resource"])
         return {}
 
     def _mocked(self, request: dict[str, Any]) -> list[Any]:

@@ -339,7 +339,8 @@ class LocalAws:
         """Set the responses of an integration, so that tasks do not call its service.
 
         This is for services that the local AWS does not have, and for errors that are rare. The
-        permissions of the state machine's role are not checked. ``reset`` removes all responses.
+        permissions of the state machine's role are not checked. ``unmock`` and ``reset`` remove the
+        responses.
 
         Args:
             resource: The integration as in the ``Resource`` of a task, such as
@@ -369,6 +370,15 @@ class LocalAws:
             for one in responses
         ]
         self._running.ask("mock", {"resource": name, "responses": described, "state": state})
+
+    def unmock(self, resource: str | None = None) -> None:
+        """Remove responses of ``mock``, so that tasks call their service again.
+
+        Args:
+            resource: The integration, as given to ``mock``; all integrations if None.
+        """
+        name = None if resource is None else resource.removeprefix("arn:aws:states:::")
+        self._running.ask("unmock", {"resource": name})
 
     def mocked(self, resource: str) -> list[Any]:
         """Return the parameters of the tasks that received responses of ``mock``.

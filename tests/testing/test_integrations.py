@@ -273,7 +273,7 @@ def test_mocked_responses(local_aws: LocalAws, run_task: RunTask) -> None:
     local_aws.mock(name, "all")
     local_aws.mock(name, "one", state="A")
     assert run_task(name, {}).output == "one"
-    local_aws.reset()
+    local_aws.unmock(name)
     assert local_aws.mocked(name) == []
     with pytest.raises(LocalAwsError, match="no integration 'glue:start'"):
         local_aws.mock("glue:start", 1)
@@ -287,9 +287,10 @@ def test_mocked_function(local_aws: LocalAws, run_task: RunTask) -> None:
     local_aws.mock(arn, [1])
     assert run_task(arn).output == [1]
     local_aws.mock("lambda:invoke", {"Payload": 2})
-    assert run_task("lambda:invoke", {"FunctionName": arn}, ResultPath="$.r").output == {
-        "r": {"Payload": 2}
-    }
+    mocked = run_task("lambda:invoke", {"FunctionName": arn}, ResultPath="$.r").output
+    local_aws.unmock()
+    assert mocked == {"r": {"Payload": 2}}
+    assert run_task(arn).error == "Lambda.ResourceNotFoundException"
 
 
 def test_one_state(local_aws: LocalAws) -> None:

@@ -340,7 +340,7 @@ def test_names_are_unique(local_aws: LocalAws) -> None:
 @pytest.mark.parametrize(
     ("service", "call"),
     [
-        ("stepfunctions", lambda client: client.get_activity_task(activityArn="arn:aws:states:a")),
+        ("ssm", lambda client: client.list_nodes()),
         ("ec2", lambda client: client.describe_verified_access_groups()),
     ],
 )

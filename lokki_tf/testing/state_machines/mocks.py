@@ -55,10 +55,11 @@ class Mocks:
         with self._lock:
             return [one for mock in self._mocks.get(resource, ()) for one in mock.requests]
 
-    def clear(self) -> None:
-        """Remove all responses."""
+    def clear(self, resource: str | None = None) -> None:
+        """Remove the responses of an integration, or all if None."""
         with self._lock:
-            self._mocks.clear()
+            for name in list(self._mocks) if resource is None else (resource,):
+                self._mocks.pop(name, None)
 
     def find(self, resource: str, state: str) -> _Mock | None:
         """Return the responses for a task, or None if it calls its service."""
