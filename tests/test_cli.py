@@ -64,6 +64,27 @@ def test_what_steps_print_does_not_mix_with_the_result(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "code", "says"),
+    [
+        (b"{", 2, "event.json is not JSON"),
+        (b'{"a": "\xff"}', 2, "event.json is not JSON: 'utf-8' codec"),
+        (b'{"source": "shop"}', 1, "pipeline.py:15\n"),  # the line of main()
+    ],
+)
+def test_events_that_start_nothing_are_errors_with_a_place(
+    tmp_path: Path, written: bytes, code: int, says: str
+) -> None:
+    """The error has the name of the file, or the line of the script that runs the command."""
+    (tmp_path / "event.json").write_bytes(written)
+    source = GOOD.replace("load())])", "load())], triggers=Schedule('rate(1 day)'))")
+    source = source.replace("import Pipeline", "import Pipeline, Schedule")
+    done = command(tmp_path, source, "run", "--event", "event.json")
+    assert done.returncode == code
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
     ("result", "shown"),
     [("'a text'", "a text"), ("{'a': [1]}", '{\n  "a": [\n    1\n  ]\n}'), ("(1, 2)", "(1, 2)")],
 )

@@ -31,7 +31,10 @@ def place_of(function: Callable[..., Any]) -> Place:
 def calling_frame() -> FrameType:
     """Return the frame of the user's code that called into this package."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and (
+        frame.f_code.co_filename.startswith(_PACKAGE)
+        or frame.f_globals.get("__name__", "").startswith("click.")  # a command of main()
+    ):
         frame = frame.f_back
     return frame
 

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 _ARN = re.compile(rf"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{{12}}:secret:{_NAME.pattern}")
+_END_OF_ARN = re.compile(r"-[A-Za-z0-9]{6}$")
+# Lambda sets them, so a secret would not be fetched. Source: AWS Lambda Developer Guide, "Defined
+# runtime environment variables".
+_SET_BY_LAMBDA = re.compile(r"LANG|PATH|LD_LIBRARY_PATH|PYTHONPATH|TZ|AWS_XRAY_.*")
 _PARAMETER = re.compile(r"/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 _FORMS = '"prod/db", "prod/db#password", "arn:aws:secretsmanager:…" or "ssm:/app/token"'
 
@@ -41,7 +45,8 @@ def check_secrets(step: Step, options: StepOptions) -> Iterator[Finding]:
         options: Its options in effect.
     """
     for name, source in options.secrets.items():
-        reserved = RESERVED.fullmatch(name) or name.startswith("LOKKI_")
+        reserved = any(one.fullmatch(name) for one in (RESERVED, _SET_BY_LAMBDA))
+        reserved = reserved or name.startswith("LOKKI_")
         if reserved or not VARIABLE.fullmatch(name):
             reason = "is reserved" if reserved else "is not a valid name"
             yield _finding(
@@ -74,6 +79,8 @@ def _problem(source: str) -> str:
         return "which has no key after the #"
     if service == PARAMETERS:
         return "" if _PARAMETER.fullmatch(name) else "which is not the name of a parameter"
+    if _ARN.fullmatch(name) and not _END_OF_ARN.search(name):
+        return "an ARN without its end, a hyphen and six characters, to which no policy applies"
     fits = (_ARN if name.startswith("arn:") else _NAME).fullmatch(name)
     return "" if fits else "which is not the name or ARN of a secret"
 

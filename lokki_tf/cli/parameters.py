@@ -66,10 +66,9 @@ def refuse_event_with(parameters: Mapping[str, Any], event: Any, trigger: str | 
 def _event_in(context: click.Context, option: click.Parameter, file: Any) -> Any:
     if file is None:
         return None
-    text = file.read()
     try:
-        return json.loads(text)
-    except ValueError as error:
+        return json.loads(file.read())
+    except ValueError as error:  # not JSON, or not UTF-8
         raise click.BadParameter(f"{file.name} is not JSON: {error}") from None
 
 

@@ -37,7 +37,7 @@ def problem_with(pattern: object) -> str | None:
     if not isinstance(pattern, Mapping) or not pattern:
         return f"must be a dict with at least one field, got {pattern!r}"
     try:
-        text = json.dumps(_plain(pattern), separators=(",", ":"))
+        text = json.dumps(_plain(pattern), separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as error:
         return f"must be JSON: {error}"
     if len(text) > LONGEST_PATTERN:

@@ -240,7 +240,19 @@ def check_triggers(definition: Definition, config: Config) -> Iterator[Finding]:
         config: Settings, as in ``lokki.toml``.
     """
     first = prefix_of(definition.name, config)
+    written = [*_events_of_runs(definition, config)]
     for trigger in definition.triggers:
+        if isinstance(trigger, EventPattern) and trigger.bus == "default":
+            pattern = event_pattern(definition, trigger, config, _ANY)
+            if any(matches(pattern, event) for event in written):
+                yield Finding(
+                    "trigger",
+                    f"{trigger!r}: the pattern matches the events of objects that runs write "
+                    f"({first}runs/), so each run would start the next one, without an end",
+                    definition.place,
+                    'restrict it, for example {"detail": {"bucket": {"name": ["other-bucket"]}}}',
+                    error=ScheduleError,
+                )
         if not isinstance(trigger, S3Created) or not is_own(definition, trigger, config):
             continue
         for folder in (f"{first}{name}" for name in _OWN_FOLDERS):
@@ -254,6 +266,35 @@ def check_triggers(definition: Definition, config: Config) -> Iterator[Finding]:
                     error=ScheduleError,
                 )
                 break
+
+
+def _events_of_runs(definition: Definition, config: Config) -> Iterator[dict[str, Any]]:
+    """Yield an event of S3 for an object of each step, if the bucket certainly sends its events."""
+    if not any(
+        isinstance(one, S3Created) and is_own(definition, one, config)
+        for one in definition.triggers
+    ):
+        return
+    account = Account("123456789012", "us-east-1")
+    bucket = bucket_of(definition, config, account)
+    for name in sorted({step.name for step in definition.steps}):
+        key = f"{prefix_of(definition.name, config)}runs/{name}/run/{'0' * 64}.pickle.gz"
+        yield {
+            "version": "0",
+            "id": "17793124-05d4-b198-2fde-7ededc63b103",
+            "detail-type": "Object Created",
+            "source": "aws.s3",
+            "account": "123456789012",
+            "time": "2024-01-31T09:00:00Z",
+            "region": "us-east-1",
+            "resources": [f"arn:aws:s3:::{bucket}"],
+            "detail": {
+                "version": "0",
+                "bucket": {"name": bucket},
+                "object": {"key": key, "size": 5, "etag": "0" * 32, "sequencer": "0"},
+                "reason": "PutObject",
+            },
+        }
 
 
 def _exactly(text: str, account: Account) -> Any:

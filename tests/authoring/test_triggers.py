@@ -234,6 +234,7 @@ def test_an_event_has_all_parameters() -> None:
         (lambda: EventPattern({}), "must be a dict with at least one field"),
         (lambda: EventPattern({"source": "app"}), "has 'app' for source, which must be a list"),
         (lambda: EventPattern({"detail": {"n": [{"bigger": 3}]}}), "the comparisons are prefix"),
+        (lambda: EventPattern({"detail": {"n": [float("nan")]}}), "must be JSON: Out of range"),
         (lambda: EventPattern({"source": ["app"]}, bus=""), "bus must be the name of an event bus"),
     ],
 )
@@ -307,6 +308,23 @@ def test_objects_that_runs_write_start_none(prefix: str) -> None:
     assert pipeline(S3Created(own, prefix=prefix, parameters={"key": "id"})).check()
     assert not pipeline(S3Created("other", prefix=prefix, parameters={"key": "id"})).check()
     assert not pipeline(S3Created(prefix="inbox/", parameters={"key": "id"})).check()
+
+
+@pytest.mark.parametrize(
+    "pattern", [{"source": ["aws.s3"]}, {"detail": {"object": {"key": [{"prefix": "runs/"}]}}}]
+)
+def test_patterns_of_objects_that_runs_write_are_refused(pattern: dict[str, Any]) -> None:
+    """They are errors if the pipeline's bucket sends events, and only there."""
+    parameters = {"key": "id"}
+    by_pattern = EventPattern(pattern, parameters=parameters)
+    inbox = S3Created(prefix="inbox/", parameters=parameters)
+    found = pipeline(inbox, by_pattern).check()
+    assert [one.message for one in found if "objects that runs write (runs/)" in one.message]
+    assert not pipeline(by_pattern).check()
+    own_bus = EventPattern(pattern, bus="shop", parameters=parameters)
+    assert not pipeline(inbox, own_bus).check()
+    other = {**pattern, "detail": {"bucket": {"name": ["other"]}}}
+    assert not pipeline(inbox, EventPattern(other, parameters=parameters)).check()
 
 
 def test_triggers_must_be_triggers() -> None:

@@ -96,6 +96,11 @@ def test_a_deprecated_runtime_is_a_warning(runtime: str, date: str) -> None:
         ({"secrets": {"A": "ssm:"}}, "which contains no name"),
         ({"secrets": {"A": "prod/db#"}}, "no key after the #"),
         ({"secrets": {"A": "ssm:/app/token#"}}, "no key after the #"),
+        (
+            {"secrets": {"A": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db"}},
+            "an ARN without its end",
+        ),
+        ({"secrets": {"PATH": "prod/db"}}, "'PATH', which is reserved"),
         ({"secrets": {"A": "my secret"}}, "not the name or ARN of a secret"),
         ({"secrets": {"A": "arn:aws:s3:::bucket"}}, "not the name or ARN of a secret"),
         ({"secrets": {"A": "ssm:/app//token"}}, "not the name of a parameter"),
