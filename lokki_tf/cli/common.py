@@ -17,6 +17,9 @@ from click.core import ParameterSource
 from lokki_tf.config import STAGE_VARIABLE, AwsConfig, stage_in_environment
 from lokki_tf.errors import LokkiError
 from lokki_tf.model import options
+from lokki_tf.operate.wording import count as count
+from lokki_tf.operate.wording import quoted as quoted
+from lokki_tf.operate.wording import rendered as rendered
 from lokki_tf.runtime.envelope import json_text
 
 from .parameters import OWN
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from lokki_tf.config import Config
-    from lokki_tf.model import Finding, FlowParameter
+    from lokki_tf.model import FlowParameter
     from lokki_tf.pipeline import Pipeline
 
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130  # as in shells: 128 plus SIGINT's number
@@ -192,29 +195,6 @@ def stdout_to_stderr() -> Iterator[None]:
 
 def _encoding() -> str:
     return getattr(sys.stdout, "encoding", None) or "utf-8"
-
-
-def rendered(finding: Finding) -> str:
-    """Return a finding as a line."""
-    return f"{finding.severity} [{finding.rule}] {finding}"
-
-
-def count(number: int, what: str) -> str:
-    """Return a number with its noun: ``1 step``, ``2 steps``."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def quoted(folder: Path) -> str:
-    """Return a folder's path, quoted for a shell."""
-    text = str(_shortest(folder))
-    return shlex.quote(f"./{text}" if text.startswith("-") else text)
-
-
-def _shortest(folder: Path) -> Path:
-    try:
-        return folder.relative_to(Path.cwd())
-    except ValueError:
-        return folder
 
 
 def is_typed() -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lokki_tf.config import LambdaConfig
+from lokki_tf.pipeline.deployments import fetching, outcome_text
 
 from .common import (
     output_option,
@@ -17,10 +18,8 @@ from .common import (
     stage_option,
     template_option,
 )
-from .synthesis import fetching
 
 if TYPE_CHECKING:
-    from lokki_tf.images import Published
     from lokki_tf.pipeline import Pipeline
 
 
@@ -71,10 +70,3 @@ def images_command(pipeline: Pipeline) -> click.Command:
         click.echo(made.uri)
 
     return images
-
-
-def outcome_text(made: Published) -> str:
-    """Return what was done for an image."""
-    if made.pushed:
-        return "built and pushed"
-    return "built" if made.built else "the registry already has this image"

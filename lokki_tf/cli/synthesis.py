@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lokki_tf.pipeline.deployments import fetching, print_permissions
+
 from .common import (
     count,
     given_options,
@@ -23,7 +25,6 @@ from .common import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lokki_tf.model import PackageSet
     from lokki_tf.pipeline import Pipeline
     from lokki_tf.terraform.synth import Synthesized
 
@@ -95,15 +96,3 @@ def _next_commands(made: Synthesized) -> Iterator[str]:
         yield " ".join((typed(), "images", *given_options("output", "region", "template_file")))
     yield f"cd {quoted(made.folder)}"
     yield f"{terraform} init && {terraform} apply"
-
-
-def print_permissions(made: Synthesized) -> None:
-    """Print which policies the user's own roles need."""
-    for file in made.permissions:
-        click.echo(f"your role {file.stem!r} needs the policy {quoted(file)}", err=True)
-
-
-def fetching(packages: PackageSet) -> None:
-    """Print that packages are resolved."""
-    number = count(len(packages.requirements), "requirement")
-    click.echo(f"resolving {number} for {packages.target} …", err=True)

@@ -18,6 +18,7 @@ from lokki_tf.terraform.template_values import template_values
 from .clients import Aws, endpoint
 from .program import Program
 from .stack import Stack, not_deployed
+from .wording import count
 
 _STORE = re.compile(r'"store": ?"s3://([^/"]+)')
 """The bucket in a state machine definition; the first one is the pipeline's own."""
@@ -154,6 +155,48 @@ def _by_name(stack: Stack) -> Deployed:
     names = {step.name: function_name(stack.name, step.name) for step in stack.definition.steps}
     store = _STORE.search(found["definition"])
     return Deployed(stack, arn, names, aws, store and store[1])
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Deployment:
+    """The result of a deployment, which is shown with what to do next.
+
+    Args:
+        name: Name of the stack and of its state machine.
+        state_machine_arn: ARN of the state machine.
+        outputs: Terraform's outputs.
+        link: URL of the state machine in AWS's console; ``None`` if there is no console.
+    """
+
+    name: str
+    state_machine_arn: str
+    outputs: Mapping[str, Any]
+    link: str | None
+    _text: str
+
+    @classmethod
+    def of(cls, stack: Stack, outputs: Mapping[str, Any]) -> Deployment:
+        """Return the result of a deployment from Terraform's outputs.
+
+        Args:
+            stack: The pipeline's stack.
+            outputs: Plain values, by name.
+        """
+        deployed = deployed_from(stack, outputs)
+        numbers = {
+            "function": len(deployed.functions),
+            "job": sum(step.is_job for step in stack.definition.steps),
+        }
+        parts = ", ".join(count(number, what) for what, number in numbers.items() if number)
+        lines = [
+            f"{stack.name} is deployed: state machine {stack.name}, {parts}",
+            *([f"  {deployed.link}"] if deployed.link else []),
+            f"Next: {stack.command('start --wait')}",
+        ]
+        return cls(stack.name, deployed.arn, outputs, deployed.link, "\n".join(lines))
+
+    def __repr__(self) -> str:
+        return self._text
 
 
 def outputs_line(outputs: Mapping[str, Any]) -> str:

@@ -91,7 +91,8 @@ def _call(words: str) -> str:
     if name == "show":
         return "pipe.executions()"
     flags = (one.removeprefix("--").replace("-", "_") for one in options if one != "--wait")
-    return f"pipe.{name}({', '.join(f'{flag}=True' for flag in flags)})"
+    call = f"pipe.{name}({', '.join(f'{flag}=True' for flag in flags)})"
+    return f"{call}.wait()" if "--wait" in options else call
 
 
 def not_deployed(stack: Stack, where: str) -> NotDeployedError:

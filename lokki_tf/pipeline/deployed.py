@@ -1,9 +1,11 @@
-"""The methods of every pipeline for what is deployed: start, executions."""
+"""The methods of every pipeline for what is deployed: deploy, start, executions, destroy."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, cast
 
+from lokki_tf.authoring.places import calling_place
+from lokki_tf.errors import OptionError
 from lokki_tf.tracebacks import ends_at_caller
 
 if TYPE_CHECKING:
@@ -14,10 +16,12 @@ if TYPE_CHECKING:
     from lokki_tf.config import Config
     from lokki_tf.model import Definition
     from lokki_tf.operate.calls import RecordedCall
-    from lokki_tf.operate.deployed import Deployed
+    from lokki_tf.operate.deployed import Deployed, Deployment
     from lokki_tf.operate.execution import Execution, Executions, Replayer
     from lokki_tf.operate.results import Reader
+    from lokki_tf.operate.stack import Stack
 
+    from .base import Pipeline
     from .triggers import EventRun
 
     R_co = TypeVar("R_co", covariant=True, default=Any)
@@ -54,6 +58,94 @@ class DeployedPipeline(Generic[R_co]):
             stage: str | None = None,
         ) -> EventRun:
             """Return what a trigger starts for an event."""
+
+    def deploy(
+        self,
+        *,
+        auto_approve: bool = False,
+        wait_for_runs: bool = False,
+        despite_runs: bool = False,
+        import_existing: bool = False,
+        image_tag: str | None = None,
+        verbose: bool = False,
+        region: str | None = None,
+        config: Config | None = None,
+        stage: str | None = None,
+    ) -> Deployment:
+        """Write Terraform, show its plan, ask for confirmation, and apply exactly this plan.
+
+        Args:
+            auto_approve: Whether no confirmation is required.
+            wait_for_runs: Whether to wait until no execution is running that it would change.
+            despite_runs: With ``auto_approve``: whether to apply it even if running executions
+                would fail.
+            import_existing: Whether resources that exist and that Terraform's state does not
+                contain are imported.
+            image_tag: Tag of the image, instead of that of the settings.
+            verbose: Whether Terraform's complete plan is shown too.
+            region: AWS region; by default that of the settings or the environment.
+            config: Settings; by default those of ``lokki.toml`` and the environment.
+            stage: Stage of those settings; by default that in ``LOKKI_STAGE``.
+
+        Raises:
+            DefinitionError: If the pipeline has errors; nothing is written then.
+            UnconfirmedError: If it is not confirmed.
+            TerraformError: If Terraform fails, with its text.
+            AwsError: If AWS refuses or cannot be reached.
+        """
+        from lokki_tf.operate.deployed import Deployment
+
+        from .deployments import deploy
+
+        if despite_runs and (wait_for_runs or not auto_approve):
+            raise OptionError(
+                "despite_runs=True requires auto_approve=True without wait_for_runs=True",
+                place=calling_place(),
+            )
+        stack = self._stack(region, config, stage)
+        outputs = deploy(
+            cast("Pipeline", self),
+            stack,
+            image_tag=image_tag,
+            verbose=verbose,
+            wait_for_runs=wait_for_runs,
+            despite_runs=despite_runs,
+            import_existing=import_existing,
+            auto_approve=auto_approve,
+        )
+        return Deployment.of(stack, outputs)
+
+    def destroy(
+        self,
+        *,
+        force: bool = False,
+        auto_approve: bool = False,
+        verbose: bool = False,
+        region: str | None = None,
+        config: Config | None = None,
+        stage: str | None = None,
+    ) -> None:
+        """Delete all resources of the pipeline in AWS, after a confirmation.
+
+        Args:
+            force: Whether the data of runs in its bucket is deleted too.
+            auto_approve: Whether no confirmation is required.
+            verbose: Whether Terraform's complete plan is shown too.
+            region: As for :meth:`deploy`.
+            config: As for :meth:`deploy`.
+            stage: As for :meth:`deploy`.
+
+        Raises:
+            UnconfirmedError: If it is not confirmed, or would delete data of runs.
+            TerraformError: If Terraform fails, with its text.
+            AwsError: If AWS refuses or cannot be reached.
+        """
+        from .deployments import destroy
+
+        stack = self._stack(region, config, stage)
+        destroy(
+            cast("Pipeline", self), stack, force=force, verbose=verbose, auto_approve=auto_approve
+        )
 
     def start(
         self,
@@ -168,12 +260,16 @@ class DeployedPipeline(Generic[R_co]):
         return {"allow_pickle": allow_pickle, "replayer": replayer(self, deployed.stack.config)}
 
     def _deployed(self, region: str | None, config: Config | None, stage: str | None) -> Deployed:
-        from lokki_tf.config import load_config
         from lokki_tf.operate.deployed import find
+
+        return find(self._stack(region, config, stage))
+
+    def _stack(self, region: str | None, config: Config | None, stage: str | None) -> Stack:
+        from lokki_tf.config import load_config
         from lokki_tf.operate.stack import Stack
 
         settings = config or load_config(stage=stage)
-        return find(Stack.of(self.definition, settings, region=region, script=None))
+        return Stack.of(self.definition, settings, region=region, script=None)
 
 
 def replayer(

@@ -10,7 +10,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lokki_tf import terraform_cli
-from lokki_tf.cli.deploying import _applied
 from lokki_tf.config import Config
 from lokki_tf.errors import (
     AwsError,
@@ -23,6 +22,7 @@ from lokki_tf.model import Definition, Graph
 from lokki_tf.operate.complaints import complaint
 from lokki_tf.operate.refusals import translated
 from lokki_tf.operate.stack import Stack
+from lokki_tf.pipeline.deployments import _applied
 
 STACK = Stack(Definition("daily", Graph(())), Config(), Path("/stack"), "python daily.py")
 

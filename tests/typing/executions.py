@@ -31,6 +31,9 @@ assert_type([one.result for one in prices.executions(5)], list[float])
 assert_type(execution.outputs["fetch"], Any)
 assert_type(execution.status, str)
 execution.table().upper()
+assert_type(prices.deploy(auto_approve=True).link, str | None)
+prices.destroy(force=True)
+prices.deploy(force=True)  # error
 prices.start(["limit"])  # error
 prices.start({}, nam="monday")  # error
 prices.execution(5)  # error
