@@ -94,6 +94,25 @@ def run_command(pipeline: Pipeline) -> click.Command:
         is_flag=True,
         help="Run the state machine and the zips on a local AWS, without Terraform.",
     )
+    @click.option(
+        "--from-run",
+        metavar="NAME",
+        is_eager=True,  # before the parameters, which it replaces
+        help="Continue a run in AWS here, with its parameters: what has ended there does not run, "
+        f"and is stored in {_STATE} unless --state names a file.",
+    )
+    @click.option(
+        "--again",
+        multiple=True,
+        metavar="STEP",
+        help="With --from-run: run this step here, and all that depend on it; may be repeated.",
+    )
+    @click.option(
+        "--allow-pickle",
+        is_flag=True,
+        help="With --from-run: load results that are pickles, which can run any code that they "
+        "contain.",
+    )
     @backfill_options(in_aws=False)
     def run(
         executor: str = "thread",
@@ -110,6 +129,9 @@ def run_command(pipeline: Pipeline) -> click.Command:
         event: Any = None,
         trigger: str | None = None,
         local_aws: bool = False,
+        from_run: str | None = None,
+        again: tuple[str, ...] = (),
+        allow_pickle: bool = False,
         backfill: Backfill | None = None,
         **given: Any,
     ) -> None:
@@ -118,7 +140,7 @@ def run_command(pipeline: Pipeline) -> click.Command:
         if backfill is not None:
             from lokki_tf.pipeline.backfills import local_backfill
 
-            backfill.refuse("--local-aws", "--gantt", "--event", "--trigger")
+            backfill.refuse("--local-aws", "--gantt", "--event", "--trigger", "--from-run")
             values = backfill.values(pipeline, parameters, "run")
             logs = not quiet and _configure_log(log_format, log_level)
             live = executor == "thread"
@@ -152,6 +174,15 @@ def run_command(pipeline: Pipeline) -> click.Command:
                 pipeline, parameters, as_json=as_json, quiet=quiet, wait_scale=wait_scale
             )
             return
+        execution = None
+        if from_run is not None:
+            if parameters or event is not None:
+                raise click.UsageError(
+                    "--from-run has the parameters of that run; remove the other parameters"
+                )
+            execution = pipeline.execution(from_run, allow_pickle=allow_pickle, config=settings())
+        elif again or allow_pickle:
+            raise click.UsageError("--again and --allow-pickle require --from-run NAME")
         if gantt and gantt.suffix.lower() != ".svg":
             raise click.UsageError(f"--gantt must name an SVG file (FILE.svg), got {gantt}")
         live = executor == "thread"
@@ -164,7 +195,9 @@ def run_command(pipeline: Pipeline) -> click.Command:
                     max_workers=max_workers,
                     strict=strict,
                     on_event=on_event,
-                    state=state or (_STATE if resume else None),
+                    state=state or (_STATE if resume or from_run else None),
+                    from_run=execution,
+                    again=again,
                     wait_scale=wait_scale,
                     config=settings(),
                 )

@@ -92,12 +92,14 @@ def taken(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _ParameterOption(click.Option):
-    """The option of a parameter; not required if an event or a backfill sets the parameter."""
+    """The option of a parameter; not required if something else sets the parameter."""
 
     def value_is_missing(self, value: Any) -> bool:
         """Return whether the command must end, because the option is required and not given."""
         context = click.get_current_context()
         if isinstance(context.params.get("event"), dict | list):
+            return False
+        if isinstance(context.params.get("from_run"), str):
             return False
         if isinstance(context.params.get(BACKFILL), str):  # click has its own object for nothing
             name = f"{OWN}{context.params.get(BACKFILLED)}"

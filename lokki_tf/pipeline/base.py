@@ -23,7 +23,13 @@ from lokki_tf.tracebacks import ends_at_caller
 
 from .deployed import DeployedPipeline
 from .limits import refuse_large
-from .local_runs import parameters_of_run, refuse_parallel, run_locally, settings_of
+from .local_runs import (
+    parameters_of_run,
+    refuse_parallel,
+    run_locally,
+    seeds_of_run,
+    settings_of,
+)
 from .starts import check_starts, remember, started_pipelines
 
 if TYPE_CHECKING:
@@ -43,6 +49,7 @@ if TYPE_CHECKING:
     from lokki_tf.local.state import StateManager
     from lokki_tf.model import FlowParameter, Outcome, PackageSet, Routes
     from lokki_tf.model.resources import Resources
+    from lokki_tf.operate.execution import Execution
     from lokki_tf.packaging import Explanation, ImageContext
     from lokki_tf.terraform.synth import Synthesized
 
@@ -248,6 +255,8 @@ class Pipeline(Included, DeployedPipeline[R_co]):
         answers: Mapping[str, Any] | None = None,
         event: Mapping[str, Any] | None = None,
         trigger: str | None = None,
+        from_run: Execution[Any] | None = None,
+        again: Sequence[str] = (),
         config: Config | None = None,
         stage: str | None = None,
     ) -> Run[R_co]:
@@ -271,6 +280,9 @@ class Pipeline(Included, DeployedPipeline[R_co]):
             event: An event of EventBridge, from which a trigger makes the parameters as in AWS.
             trigger: Name of that trigger, ``object-1`` for example; by default the one that the
                 event matches.
+            from_run: An execution in AWS, with whose parameters and results the run continues:
+                what has ended there does not run here, and is kept in ``state``.
+            again: Names of steps that run here nevertheless, and all that depend on them.
             config: Settings, of which a local run uses environment variables and time limits; by
                 default those of ``lokki.toml`` and the environment.
             stage: Stage of those settings; by default that in ``LOKKI_STAGE``.
@@ -292,6 +304,10 @@ class Pipeline(Included, DeployedPipeline[R_co]):
             refuse_parallel(executor, max_workers)
         if event is not None or trigger is not None:
             given = self.event_input(event, trigger, given, config=config, stage=stage).input
+        seeds = None
+        if from_run is not None or again:
+            seeds = seeds_of_run(definition, from_run, again, given)
+            given = dict(seeds.parameters)
         self.check_parameters(given)
         settings = settings_of(definition, wait_scale, config, stage, given)
         if given:
@@ -310,6 +326,7 @@ class Pipeline(Included, DeployedPipeline[R_co]):
                 strict=strict,
                 answers=answers,
                 config=config,
+                seeds=seeds,
             )
         except BaseException as error:
             self._keep_outcomes(definition, getattr(error, "run", None))

@@ -19,15 +19,17 @@ from .secrets import fetched_secrets
 from .starts import own_answers, with_starts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
     from os import PathLike
 
     from lokki_tf.config import Config
     from lokki_tf.local import Event, Run, Settings
     from lokki_tf.local.cache import Cache
+    from lokki_tf.local.seeds import Seeds
     from lokki_tf.local.state import StateManager
-    from lokki_tf.model import Definition, TextOrRef
+    from lokki_tf.model import Definition, Step, TextOrRef
+    from lokki_tf.operate.execution import Execution
 
     State = StateManager | str | PathLike[str] | None
 
@@ -44,6 +46,7 @@ def run_locally(
     strict: bool,
     answers: Mapping[str, Any] | None = None,
     config: Config | None = None,
+    seeds: Seeds | None = None,
 ) -> Run:
     """Run a pipeline locally.
 
@@ -58,12 +61,13 @@ def run_locally(
         strict: As for :meth:`Pipeline.local_run`.
         answers: As for :meth:`Pipeline.local_run`.
         config: As for :meth:`Pipeline.local_run`; for pipelines that this one starts.
+        seeds: Results of an execution, with which the run continues.
     """
     from lokki_tf.local import run, run_routes, slot_of
     from lokki_tf.reporting import combined_listener
 
     settings = with_starts(definition, settings, strict=strict, config=config, answers=answers)
-    with _cache(definition, given, state, settings) as cache:
+    with _cache(definition, given, state, settings, seeds) as cache:
         listener = combined_listener(on_event, definition.whole)
         inline = inline_limits(definition)
         known = own_answers(definition, answers) if definition.started else answers
@@ -115,6 +119,41 @@ def parameters_of_run(given: Any, method: str = "local_run") -> dict[str, Any]:
             remedy=f'write {method}({{"name": value}})',
         )
     return dict(given or {})
+
+
+def seeds_of_run(
+    definition: Definition,
+    execution: Execution[Any] | None,
+    again: Sequence[str],
+    given: Mapping[str, Any],
+) -> Seeds:
+    """Return what a local run takes from an execution.
+
+    Args:
+        definition: The pipeline.
+        execution: The execution.
+        again: Names of steps that run again.
+        given: The parameters of the run, which must be empty: it has those of the execution.
+
+    Raises:
+        BindingError: If there are parameters, or no execution.
+        OptionError: If a step that is to run again does not exist.
+        SerializationError: If a result cannot be read.
+    """
+    from lokki_tf.operate.seeds import seeds_of
+
+    if execution is None:
+        raise BindingError(
+            "again= names steps of the execution in from_run=, which is missing",
+            place=calling_place(),
+        )
+    if given:
+        raise BindingError(
+            f"parameters ({', '.join(given)}) and from_run= cannot be combined",
+            place=calling_place(),
+            remedy="leave the parameters out: the run has those of the execution",
+        )
+    return seeds_of(execution).without(definition, again)
 
 
 def settings_of(
@@ -178,12 +217,16 @@ def refuse_parallel(executor: Any, max_workers: Any) -> None:
 
 @contextmanager
 def _cache(
-    definition: Definition, given: Mapping[str, Any], state: State, settings: Settings
+    definition: Definition,
+    given: Mapping[str, Any],
+    state: State,
+    settings: Settings,
+    seeds: Seeds | None,
 ) -> Iterator[Cache | None]:
-    if state is None:
+    if state is None and seeds is None:
         yield None
         return
-    from lokki_tf.local.cache import Cache, value_digest
+    from lokki_tf.local.cache import value_digest
     from lokki_tf.local.state import StateManager
     from lokki_tf.packaging import context_steps, package_steps, state_keys
     from lokki_tf.runtime.parameters import scheduled_input
@@ -212,10 +255,20 @@ def _cache(
                 stacklevel=6,  # the caller of Pipeline.local_run
             )
     if isinstance(state, StateManager):
-        yield Cache(state, codes)
+        yield _cache_of(state, codes, seeds)
         return
     with StateManager(state) as own:
-        yield Cache(own, codes)
+        yield _cache_of(own, codes, seeds)
+
+
+def _cache_of(state: StateManager, codes: Mapping[Step, str | None], seeds: Seeds | None) -> Cache:
+    if seeds is None:
+        from lokki_tf.local.cache import Cache
+
+        return Cache(state, codes)
+    from lokki_tf.local.seeds import SeededCache
+
+    return SeededCache(state, codes, seeds)
 
 
 def _texts(variables: Mapping[str, TextOrRef]) -> dict[str, str]:

@@ -172,7 +172,8 @@ def expanded(
     if "at" in envelope:
         return expanded(json.loads(read(envelope["at"])), read, read_all)
     if "map" in envelope:
-        return _as_list(_results(envelope["map"], read, read_all), read, read_all)
+        found = sorted(results_by_index(envelope["map"], read, read_all).items())
+        return _as_list([one for _, one in found], read, read_all)
     if "gathered" in envelope:
         results = [one[RESULT] for one in envelope["gathered"]]
         return _as_list(results, read, read_all)
@@ -194,23 +195,29 @@ def _as_list(
     return {"make": "list", "items": items}
 
 
-def _results(
+def results_by_index(
     manifest: dict[str, str],
     read: Callable[[str], bytes],
     read_all: Callable[[Iterable[str]], dict[str, bytes]],
-) -> list[Envelope]:
-    """Return the envelopes of the items that succeeded, by index, from a map run's manifest."""
+) -> dict[int, Envelope]:
+    """Return the envelopes of the items that succeeded, by index.
+
+    Args:
+        manifest: Bucket and key of the manifest of a map's run.
+        read: Returns the bytes of a URI.
+        read_all: Returns the bytes of several URIs.
+    """
     bucket = manifest["Bucket"]
     listed = json.loads(read(f"s3://{bucket}/{manifest['Key']}"))["ResultFiles"]
     files = [f"s3://{bucket}/{one['Key']}" for one in listed["SUCCEEDED"]]
-    found: list[tuple[int, Envelope]] = []
+    found: dict[int, Envelope] = {}
     for data in read_all(files).values():
         for record in json.loads(data):
             given, output = json.loads(record["Input"]), json.loads(record["Output"])[RESULT]
             if "Items" in given:
                 indices = [one["index"] for one in given["Items"]]
                 # A batch whose process ended has failed as a whole.
-                found.extend(zip(indices, output.get("batch") or [output] * len(indices)))
+                found.update(zip(indices, output.get("batch") or [output] * len(indices)))
             else:
-                found.append((given["index"], output))
-    return [envelope for _, envelope in sorted(found, key=lambda pair: pair[0])]
+                found[given["index"]] = output
+    return found

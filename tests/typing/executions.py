@@ -30,6 +30,8 @@ assert_type(prices.execution("monday").stop().result, float)
 assert_type([one.result for one in prices.executions(5)], list[float])
 assert_type(execution.outputs["fetch"], Any)
 assert_type(execution.status, str)
+assert_type(prices.local_run(from_run=execution, again=["fetch"]).result, float)
+prices.local_run(from_run="monday")  # error
 execution.table().upper()
 assert_type(prices.deploy(auto_approve=True).link, str | None)
 prices.destroy(force=True)
