@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.drawing.status import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rich.console import Console
     from rich.table import Table
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from lokki_tf.operate.states import StepState
     from lokki_tf.operate.waiting import Waiting
 
+_PAUSE = 2.0  # seconds between two looks
 _WIDE = 250  # without a terminal, lines are not cut
 _STYLES = {
     "SUCCEEDED": "green", "RUNNING": "cyan", "FAILED": "red", "TIMED_OUT": "red",
@@ -42,8 +44,34 @@ def waiting_table(tasks: Sequence[Waiting]) -> None:
     _console().print(table)
 
 
-def runs_table(runs: Sequence[AwsRun]) -> None:
-    """Print runs, one a line."""
+def print_tables(*tables: Table) -> None:
+    """Print tables, one below the other."""
+    for one in tables:
+        _console().print(one)
+
+
+def watch_tables(look: Callable[[], tuple[Sequence[Table], bool]]) -> None:
+    """Show tables and renew them in place, until nothing changes any more.
+
+    Without a terminal, they are printed once, at the end.
+
+    Args:
+        look: Returns the tables, and whether they are final.
+    """
+    from rich.console import Group
+    from rich.live import Live
+
+    with Live(console=_console(), auto_refresh=False) as live:
+        while True:
+            tables, is_final = look()
+            live.update(Group(*tables), refresh=True)
+            if is_final:
+                return
+            time.sleep(_PAUSE)
+
+
+def runs_table(runs: Sequence[AwsRun]) -> Table:
+    """Return a table of runs, one a line."""
     from rich.text import Text
 
     table = _table("run", "status", "began", "took", "error")
@@ -59,11 +87,11 @@ def runs_table(runs: Sequence[AwsRun]) -> None:
             format_duration((end - run.began).total_seconds()),
             Text(run.error or run.busy or ""),
         )
-    _console().print(table)
+    return table
 
 
-def steps_table(steps: Sequence[StepState]) -> None:
-    """Print the steps of a run, one a line."""
+def steps_table(steps: Sequence[StepState]) -> Table:
+    """Return a table of the steps of a run, one a line."""
     from rich.text import Text
 
     table = _table("step", "status", "took", "retries", "error")
@@ -76,7 +104,7 @@ def steps_table(steps: Sequence[StepState]) -> None:
             str(step.retries or ""),
             Text(error),
         )
-    _console().print(table)
+    return table
 
 
 def backfill_table(parameter: str, outcomes: Sequence[BackfillOutcome]) -> None:

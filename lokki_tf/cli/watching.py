@@ -12,10 +12,12 @@ from lokki_tf.errors import OptionError
 
 from .common import INTERRUPTED, as_json_text, write
 from .stacks import deployed_of, options_of_stack
-from .tables import runs_table, steps_table
+from .tables import print_tables, runs_table, steps_table, watch_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from rich.table import Table
 
     from lokki_tf.operate.deployed import Deployed
     from lokki_tf.operate.execution import Execution
@@ -32,14 +34,27 @@ def show_command(pipeline: Pipeline) -> click.Command:
     @options_of_stack
     @click.option("--n", "-n", "most", type=click.IntRange(min=1), default=10, show_default=True)
     @click.option("--run", help="Show this run, step by step.")
+    @click.option(
+        "--watch", "-w", is_flag=True, help="Renew the table, until the run ends or Ctrl-C."
+    )
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     def show(
-        region: str | None, stack_name: str | None, most: int, run: str | None, as_json: bool
+        region: str | None,
+        stack_name: str | None,
+        most: int,
+        run: str | None,
+        watch: bool,
+        as_json: bool,
     ) -> None:
         """List the last runs in AWS, or show one of them step by step."""
         from lokki_tf.operate.execution import execution, executions
 
+        if watch and as_json:
+            raise click.UsageError("--watch cannot be combined with --json; remove one of them")
         deployed = deployed_of(pipeline, region, stack_name)
+        if watch:
+            _watch(deployed, run, most)
+            return
         if run is not None:
             _show_run(execution(deployed, run), as_json)
             return
@@ -47,7 +62,7 @@ def show_command(pipeline: Pipeline) -> click.Command:
         if as_json:
             write(as_json_text([_as_json(one) for one in found], indent=2))
         elif found:
-            runs_table([one.seen for one in found])
+            print_tables(runs_table([one.seen for one in found]))
         else:
             click.echo(f"{deployed.stack.name} has not run yet", err=True)
 
@@ -59,10 +74,26 @@ def _show_run(run: Execution[Any], as_json: bool) -> None:
         fields = {**_as_json(run), "steps": [one.as_json() for one in run.steps]}
         write(as_json_text(fields, indent=2))
         return
-    runs_table([run.seen])
-    steps_table(run.steps)
+    print_tables(runs_table([run.seen]), steps_table(run.steps))
     if run.link:
         click.echo(run.link)
+
+
+def _watch(deployed: Deployed, name: str | None, most: int) -> None:
+    from lokki_tf.operate.execution import execution, executions
+
+    run = None if name is None else execution(deployed, name)
+
+    def look() -> tuple[list[Table], bool]:
+        if run is None:
+            return [runs_table([one.seen for one in executions(deployed, most)])], False
+        seen, steps = run.run, run.steps
+        return [runs_table([seen]), steps_table(steps)], not seen.is_running
+
+    try:
+        watch_tables(look)
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None  # Ctrl-C is the normal end
 
 
 def _as_json(execution: Execution[Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from lokki_tf.operate.affected import affected, wait_for
 from lokki_tf.operate.clients import Aws
 from lokki_tf.operate.plans import Change
 from lokki_tf.operate.stack import Stack
+from lokki_tf.pipeline import deployments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,10 +148,10 @@ def deploy(local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Any:
 
         @contextmanager
         def shown(*_: Any, **__: Any) -> Iterator[Any]:
-            yield deploying.Shown(stack, [plan], "account 123456789012 in us-east-1", None)
+            yield deployments.Shown(stack, [plan], "account 123456789012 in us-east-1", None)
 
-        monkeypatch.setattr(deploying, "_shown_plan", shown)
-        monkeypatch.setattr(deploying, "_require_terminal", lambda *_: None)
+        monkeypatch.setattr(deployments, "_shown_plan", shown)
+        monkeypatch.setattr(deployments, "_require_terminal", lambda *_: None)
         command = deploying.deploy_command(PIPELINE)
         return CliRunner().invoke(command, [*options], input=answer), applied
 

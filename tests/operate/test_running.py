@@ -80,6 +80,30 @@ def test_a_run_is_shown_step_by_step(standing: Folder, failed: object) -> None:
     assert steps["square_map"]["items"] == {"done": 3, "failed": 0, "total": 3}
 
 
+def test_a_run_is_watched_until_its_end(standing: Folder) -> None:
+    """show --watch renews the table and ends with the run; of all runs it ends with Ctrl-C."""
+    standing.run("start", "--name", "watched")
+    done = standing.run("show", "--watch", "--run", "watched")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("watched") == 1
+    assert "succeeded" in done.stdout
+    assert "3 of 3 items" in done.stdout
+    assert standing.run("show", "--watch", "--json").returncode == 2
+
+
+def test_runs_are_stopped(standing: Folder) -> None:
+    """stop ends the named runs, and refuses one that has ended."""
+    standing.run("start", "--name", "stopped", "--limit", "40")
+    done = standing.run("stop", "--run", "stopped", "--cause", "enough")
+    if done.returncode == 0:  # the run may have been faster
+        assert done.stdout == "stopped\n"
+        assert "Stopped" in standing.run("show", "--run", "stopped").stdout
+    again = standing.run("stop", "--run", "stopped")
+    assert again.returncode == 1
+    assert "run stopped cannot be stopped: it has ended" in again.stderr
+    assert standing.run("stop").returncode == 2
+
+
 def test_a_result_is_read_wherever_it_is(standing: Folder, good: str) -> None:
     """Results that are too large for the state machine are read from the bucket."""
     done = standing.run("result", "--run", good, "--json")
