@@ -17,9 +17,9 @@ from click.core import ParameterSource
 from lokki_tf.config import STAGE_VARIABLE, AwsConfig, stage_in_environment
 from lokki_tf.errors import LokkiError
 from lokki_tf.model import options
-from lokki_tf.operate.wording import count as count
-from lokki_tf.operate.wording import quoted as quoted
-from lokki_tf.operate.wording import rendered as rendered
+from lokki_tf.model.wording import count as count
+from lokki_tf.model.wording import quoted as quoted
+from lokki_tf.model.wording import rendered as rendered
 from lokki_tf.runtime.envelope import json_text
 
 from .parameters import OWN

@@ -10,10 +10,8 @@ import click
 from lokki_tf.pipeline.deployments import fetching, print_permissions
 
 from .common import (
-    count,
     given_options,
     output_option,
-    quoted,
     region_option,
     rendered,
     settings,
@@ -23,10 +21,7 @@ from .common import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lokki_tf.pipeline import Pipeline
-    from lokki_tf.terraform.synth import Synthesized
 
 
 def synth_command(pipeline: Pipeline) -> click.Command:
@@ -60,10 +55,11 @@ def synth_command(pipeline: Pipeline) -> click.Command:
         if made.changes:
             listed = ", ".join(f"{step} ({what})" for step, what in made.changes.items())
             click.echo(f"changed since the last synth: {listed}", err=True)
-        click.echo(f"{made.folder.name}: {_contents(made)}", err=True)
+        click.echo(f"{made.folder.name}: {made.contents}", err=True)
         for bucket in made.others_buckets:
             click.echo(_event_advice(bucket), err=True)
-        click.echo("\n  ".join(("Next:", *_next_commands(made))), err=True)
+        images = " ".join((typed(), "images", *given_options("output", "region", "template_file")))
+        click.echo("\n  ".join(("Next:", *made.next_commands(images))), err=True)
 
     return synth
 
@@ -75,24 +71,3 @@ def _event_advice(bucket: str) -> str:
         "adds eventbridge = true to its aws_s3_bucket_notification, of which a bucket has one: a "
         "second one would replace its other notifications"
     )
-
-
-def _contents(made: Synthesized) -> str:
-    """Return the numbers of functions, jobs and layers of a stack."""
-    numbers = {"function": made.functions, "job": made.jobs, "layer": made.layers}
-    counted = [count(number, what) for what, number in numbers.items() if number]
-    return ", ".join((*counted, "one state machine"))
-
-
-def _next_commands(made: Synthesized) -> Iterator[str]:
-    """Return the commands that deploy the output of ``synth``, in order."""
-    from lokki_tf.terraform_cli import typed_program
-
-    terraform = typed_program()
-    if made.images is not None:
-        folder = quoted(made.images)
-        yield f"{terraform} -chdir={folder} init && {terraform} -chdir={folder} apply"
-    if made.image is not None:
-        yield " ".join((typed(), "images", *given_options("output", "region", "template_file")))
-    yield f"cd {quoted(made.folder)}"
-    yield f"{terraform} init && {terraform} apply"

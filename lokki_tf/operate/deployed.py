@@ -11,6 +11,7 @@ from typing import Any
 from lokki_tf.config import local_value
 from lokki_tf.errors import AwsError, CredentialsError, LokkiError, NoRegionError
 from lokki_tf.model import TerraformRef
+from lokki_tf.model.wording import count
 from lokki_tf.terraform.account import Account
 from lokki_tf.terraform.plan import JOB_LOG_GROUP, LOG_GROUP, function_name, job_name
 from lokki_tf.terraform.template_values import template_values
@@ -18,7 +19,6 @@ from lokki_tf.terraform.template_values import template_values
 from .clients import Aws, endpoint
 from .program import Program
 from .stack import Stack, not_deployed
-from .wording import count
 
 _STORE = re.compile(r'"store": ?"s3://([^/"]+)')
 """The bucket in a state machine definition; the first one is the pipeline's own."""

@@ -131,7 +131,7 @@ class Execution(Generic[R_co]):
         return self.run.ended
 
     def wait(self, timeout: float | None = None, *, progress: bool = True) -> Execution[R_co]:
-        """Wait until it ends, and show its steps on stderr.
+        """Wait until it ends, and show its steps on stderr; in a notebook, below the cell.
 
         Args:
             timeout: The most seconds to wait; the execution continues afterwards.
@@ -171,10 +171,11 @@ class Execution(Generic[R_co]):
         if not progress:
             return nullcontext()
         from lokki_tf.reporting import listener_for
+        from lokki_tf.reporting.notebook import NotebookProgress, in_notebook
 
         settings = self.deployed.stack.config.logging
         graph = self.deployed.stack.definition.whole
-        return listener_for(
+        return (NotebookProgress if in_notebook() else listener_for)(
             graph if graph.nodes else None,
             level=settings.level,
             progress_interval=settings.progress_interval,

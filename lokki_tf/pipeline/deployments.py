@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from lokki_tf.errors import ResourceExistsError, UnconfirmedError
-from lokki_tf.operate.wording import count, quoted, rendered
+from lokki_tf.model.wording import count, quoted, rendered
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.config import Config
 from lokki_tf.errors import OutputError
+from lokki_tf.model.wording import count, quoted
 from lokki_tf.packaging import LayerBuilder
+from lokki_tf.terraform_cli import typed_program
 
 from .cdk import construct_id, new_app
 from .files import (
@@ -37,9 +39,9 @@ if TYPE_CHECKING:
     from .plan import HasDefinition
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Synthesized:
-    """The result of synth.
+    """The result of synth, which is shown with what to do next.
 
     Args:
         folder: The stack's folder.
@@ -65,6 +67,32 @@ class Synthesized:
     changes: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     others_buckets: tuple[str, ...] = ()
+
+    @property
+    def contents(self) -> str:
+        """What the stack contains: ``2 functions, one state machine``."""
+        numbers = {"function": self.functions, "job": self.jobs, "layer": self.layers}
+        counted = [count(number, what) for what, number in numbers.items() if number]
+        return ", ".join((*counted, "one state machine"))
+
+    def next_commands(self, images: str) -> list[str]:
+        """Return the commands that deploy the folder, in order.
+
+        Args:
+            images: The command that builds and pushes the pipeline's image.
+        """
+        terraform = typed_program()
+        folder = "" if self.images is None else f" -chdir={quoted(self.images)}"
+        return [
+            *([f"{terraform}{folder} init && {terraform}{folder} apply"] if folder else []),
+            *([images] if self.image is not None else []),
+            f"cd {quoted(self.folder)}",
+            f"{terraform} init && {terraform} apply",
+        ]
+
+    def __repr__(self) -> str:
+        commands = "\n  ".join(("Next:", *self.next_commands('main(pipe, ["images"])')))
+        return f"{self.folder.name}: {self.contents}\n{commands}\nor: pipe.deploy()"
 
 
 def synth(

@@ -199,6 +199,45 @@ def test_deployed_it_gives_the_same(notebook: Notebook) -> None:
     assert {file.name for file in code} == {"lambda_function.py", "notebook.py"}
 
 
+def test_an_execution_is_shown_once(notebook: Notebook) -> None:
+    """Progress is gone when the value of the cell is the table of the steps; errors are text."""
+    notebook.run(
+        """
+        import os
+        from lokki_tf.testing import LocalAws
+
+        kept = dict(os.environ)
+        account = LocalAws(retry_delay_scale=0.0).__enter__()
+        os.environ.update(account.environment)
+
+        @step
+        def double(number: int) -> int:
+            return 10 // number * 2
+
+        from lokki_tf import Parameter
+        cloud = Pipeline("cloud", steps=[double(Parameter("number", int))])
+        _ = account.register(cloud)
+        """
+    )
+    shown = notebook.run('cloud.start({"number": 5}, name="one").wait()')
+    assert shown.printed == ""
+    (progress, table) = notebook.client.nb.cells[-1].outputs
+    assert progress.data["text/plain"] == ""
+    assert table.data["text/plain"] == "<Execution 'one' of 'cloud': succeeded>"
+    assert table.data["text/html"].count("double") == 1
+    assert notebook.run('cloud.execution("one").result').text == "4"
+    assert "one" in notebook.run("cloud.executions()").forms["text/html"]
+    assert notebook.run('cloud.execution("one").logs()').text.count("double") == 2
+    _, error = notebook.tried('cloud.start({"number": 0}, name="bad").wait().result')
+    assert "step 'double' failed in AWS: ZeroDivisionError" in error
+    assert "pipe.execution('bad').redrive()" in error
+    _, error = notebook.tried("cloud.execution().replay()")
+    assert "step 'double' of run bad failed here: ZeroDivisionError" in error
+    (output,) = notebook.client.nb.cells[-1].outputs
+    assert "lokki_tf/" not in "".join(output.traceback)
+    notebook.run("account.close()\nos.environ.clear()\nos.environ.update(kept)")
+
+
 def test_a_cell_that_runs_again_replaces_its_step(notebook: Notebook) -> None:
     """Pipelines keep the steps that they were made of; a new one has the new step alone."""
     cell = "@step\ndef twice(x):\n    return x * {}\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lokki_tf.model import Finding
+    from . import Finding
 
 
 def rendered(finding: Finding) -> str:
