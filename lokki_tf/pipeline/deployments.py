@@ -370,7 +370,7 @@ def _show(stack: Stack, plan: Planned, account: str, verbose: bool, *, err: bool
 
 
 def _require_terminal(approved: bool, stack: Stack, command: str) -> None:
-    """Raise an error if a confirmation would be required and nobody can be asked."""
+    """Raise an error if a confirmation is required and cannot be given."""
     if not approved and not sys.stdin.isatty() and "ipykernel" not in sys.modules:
         does = stack.command(f"{command} --auto-approve")
         raise UnconfirmedError(

@@ -200,7 +200,7 @@ def test_deployed_it_gives_the_same(notebook: Notebook) -> None:
 
 
 def test_an_execution_is_shown_once(notebook: Notebook) -> None:
-    """Progress is gone when the value of the cell is the table of the steps; errors are text."""
+    """Progress is removed when the value of the cell is the table of the steps; errors are text."""
     notebook.run(
         """
         import os
