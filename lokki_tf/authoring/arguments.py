@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from .specs import Argument
 
+DATASET = "__lokki_dataset__"
+"""The method of datasets in S3 that returns what a map reads."""
 _CONTAINERS: dict[type, Any] = {
     list: "list",
     tuple: "tuple",
@@ -64,6 +66,13 @@ def argument(value: Any, place: Place) -> Argument:
         return value
     refuse_pipeline(value, place)
     _refuse_method(value, place)
+    if _is_dataset(value):
+        raise BindingError(
+            f"{value!r} is an argument of a step, but only maps read from S3",
+            place=place,
+            remedy="call .map(step) on it; for all items at once, pass on the list that this "
+            "returns",
+        )
     if isinstance(value, Stepped):
         raise BindingError(
             f"step {value.__name__!r} is passed without being called",
@@ -156,7 +165,12 @@ def _is_result(value: Any) -> bool:
         isinstance(value, Placeholder | Stepped | TerraformRef)
         or is_pipeline(value)
         or _is_method(value)
+        or _is_dataset(value)
     )
+
+
+def _is_dataset(value: Any) -> bool:
+    return hasattr(type(value), DATASET)
 
 
 def _group(value: Any, place: Place) -> Group:

@@ -15,9 +15,9 @@ from lokki_tf.errors import OptionError
 from lokki_tf.model import Dataset, TextOrRef
 from lokki_tf.tracebacks import ends_at_caller
 
-from .arguments import argument
+from .arguments import DATASET, argument
 from .calls import Chain
-from .links import DATASET, open_map
+from .links import open_map
 from .locations import location_of
 from .places import calling_place
 from .results import Closed, Mappable

@@ -12,6 +12,7 @@ from lokki_tf.errors import BindingError, OptionError
 from lokki_tf.model import Dataset, MapOptions
 from lokki_tf.model import options as model_options
 
+from .arguments import DATASET
 from .binding import bound_call
 from .inlining import SubPipeline, inlined
 from .nesting import INCLUDED, is_pipeline, refuse_pipeline
@@ -33,10 +34,6 @@ from .stepped import Stepped
 
 if TYPE_CHECKING:
     from lokki_tf.errors import Place
-
-
-DATASET = "__lokki_dataset__"
-"""The method of datasets in S3 that returns what a map reads."""
 
 
 def open_map(

@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     from lokki_tf.model import Definition
 
 _EXAMPLE = 'write for example allow("s3:GetObject", "arn:aws:s3:::bucket/*")'
+_ELEMENTS = {
+    "Sid",
+    "Effect",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Condition",
+}
 _EXACT = re.compile(r"(For(All|Any)(Values|Value):)?String(Not)?Equals(IgnoreCase)?(IfExists)?")
 _ESCAPED = re.compile(r"\$\{[*?$]\}")  # IAM's way to write the characters themselves
 
@@ -66,6 +75,9 @@ def _problem(text: str) -> str | None:
             return "has a statement without Action"
         if not {"Resource", "NotResource"} & set(statement):
             return "has a statement without Resource"
+        unknown = sorted(map(str, set(statement) - _ELEMENTS))
+        if unknown:
+            return f"has a statement with {unknown[0]}, which policies of roles do not have"
     try:
         has_tables(document)
     except OptionError as error:

@@ -107,6 +107,24 @@ def test_locations_that_the_state_machine_does_not_receive(location: Any, reason
         Pipeline("wrong", steps=[S3Csv(BUCKET, location()).map(kept)])
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: kept(S3Csv(BUCKET, "k")),
+        lambda: kept(1, more=[{"rows": S3Objects(BUCKET)}]),
+        lambda: keys().map(kept, more=S3Json(BUCKET, "k")),
+        lambda: S3Csv(BUCKET, "k").map(kept).agg(kept, more=S3Csv(BUCKET, "k")),
+        lambda: of_key([S3Csv(BUCKET, "k")]),
+    ],
+)
+def test_only_maps_read_datasets(made: Any) -> None:
+    """A dataset that is an argument of a step is an error at the user's line."""
+    with pytest.raises(LokkiError, match=r"argument of a step, but only maps read from S3") as seen:
+        made()
+    assert seen.value.place is not None
+    assert seen.value.place.file == __file__
+
+
 def test_the_item_of_a_map_locates_no_dataset() -> None:
     """A flow with a dataset cannot run for each key of a list."""
     with pytest.raises((OptionError, BindingError), match="item of a map"):
