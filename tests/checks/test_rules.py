@@ -24,9 +24,8 @@ def pipeline(name: str = "p", schedule: str | None = None, **options: Any) -> Pi
     return Pipeline(name, steps=[work()], schedule=schedule)
 
 
-POLICY = json.dumps(
-    {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}
-)
+STATEMENT = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+POLICY = json.dumps({"Version": "2012-10-17", "Statement": STATEMENT})
 
 
 @pytest.mark.parametrize(
@@ -82,8 +81,8 @@ def test_a_deprecated_runtime_is_a_warning(runtime: str, date: str) -> None:
         ({"policies": ["{}"]}, "must have a Statement"),
         ({"policies": ['{"Statement": [{"Effect": "Maybe"}]}']}, "Allow or Deny"),
         ({"policies": ['{"Statement": [{"Effect": "Deny"}]}']}, "without Action"),
-        ({"policies": [{**json.loads(POLICY)["Statement"], "Principal": "*"}]}, "a statement with Principal"),
-        ({"policies": [{**json.loads(POLICY)["Statement"], "Conditions": {}}]}, "a statement with Conditions"),
+        ({"policies": [{**STATEMENT, "Principal": "*"}]}, "a statement with Principal"),
+        ({"policies": [{**STATEMENT, "Conditions": {}}]}, "a statement with Conditions"),
         ({"layers": ["numpy"]}, "must be a layer's ARN"),
         ({"layers": ["arn:aws:lambda:us-east-2:123456789012:layer:a:1"] * 6}, "6 layers"),
         ({"env_variables": {"AWS_REGION": "x"}}, "Lambda reserves"),
