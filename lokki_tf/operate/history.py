@@ -133,6 +133,8 @@ class Tracker:
                 one.began, one.attempts = when, 0
             events.append(self._event("run_started", None, when))
         elif kind == "MapStateStarted":
+            # In AWS a second attempt follows an event of an iteration that has failed.
+            before = up(before, kind="Map") or before
             self._map_started(before, details, when, events)
         elif kind == "MapRunFailed" and before is not None:
             before.map_error = details  # the reason, which the event of the state does not contain
