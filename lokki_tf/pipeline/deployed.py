@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lokki_tf.operate.results import Reader
     from lokki_tf.operate.stack import Stack
 
-    from .base import Pipeline
+    from .deployments import Deployable
     from .triggers import EventRun
 
     R_co = TypeVar("R_co", covariant=True, default=Any)
@@ -104,7 +104,7 @@ class DeployedPipeline(Generic[R_co]):
             )
         stack = self._stack(region, config, stage)
         outputs = deploy(
-            cast("Pipeline", self),
+            cast("Deployable", self),
             stack,
             image_tag=image_tag,
             verbose=verbose,
@@ -144,7 +144,7 @@ class DeployedPipeline(Generic[R_co]):
 
         stack = self._stack(region, config, stage)
         destroy(
-            cast("Pipeline", self), stack, force=force, verbose=verbose, auto_approve=auto_approve
+            cast("Deployable", self), stack, force=force, verbose=verbose, auto_approve=auto_approve
         )
 
     def start(

@@ -113,7 +113,7 @@ def batches(limit: int = 4, gate: str = "") -> Any:
 
 
 @flow
-def fast(limit: int = 4, gate: str = "") -> Any:
+def express(limit: int = 4, gate: str = "") -> Any:
     return load(limit)["rows"].map(square, execution_type="express", gate=gate)
 
 
@@ -153,7 +153,7 @@ def close(*, total: int, **others: object) -> dict[str, int]:
     return {"sum": total}
 
 
-PIPELINES: list[Pipeline] = [calls, pickles, mapped, inline, batches, fast, tasks, routed]
+PIPELINES: list[Pipeline] = [calls, pickles, mapped, inline, batches, express, tasks, routed]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -236,7 +236,7 @@ def test_a_batch_is_replayed_item_by_item(tmp_path: Path) -> None:
 def test_an_express_item_is_replayed_from_its_input(tmp_path: Path) -> None:
     """Express executions have no history: the event is made from their input."""
     gate = tmp_path / "gate"
-    execution = fast.start({"gate": str(gate)}).wait(progress=False)
+    execution = express.start({"gate": str(gate)}).wait(progress=False)
     with pytest.raises(StepFailed, match=r"step 'square' \[2\] of run .*the gate is shut"):
         execution.replay()
     gate.touch()

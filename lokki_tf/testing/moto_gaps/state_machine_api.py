@@ -63,7 +63,7 @@ def _refuse_express(arn: str) -> None:
     Raises:
         InvalidArn: If it is one.
     """
-    if ":express:" in arn:
+    if arn.split(":")[5:6] == ["express"]:  # a state machine may have this name
         raise InvalidArn("Invalid Arn: 'Resource type not valid in this context: express'")
 
 
