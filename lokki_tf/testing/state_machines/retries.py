@@ -21,8 +21,8 @@ def matches(rule: Mapping[str, Json], failure: StateFailure) -> bool:
     ``States.ALL`` and ``States.TaskFailed`` are wildcards. ``States.TaskFailed`` matches neither
     timeouts nor ``States.DataLimitExceeded``. ``States.ALL`` matches ``States.DataLimitExceeded``
     if a task's result is too large. The Developer Guide, "Handling errors", calls this error
-    terminal, but recorded responses of AWS show that it is caught, for ``lambda:invoke`` and for a
-    function's ARN (localstack/localstack, ``error_handling/test_states_errors.snapshot.json``).
+    terminal, but it is caught, for ``lambda:invoke`` and for a function's ARN, as AWS answers,
+    observed.
     """
     names = rule["ErrorEquals"]
     if failure.terminal:
