@@ -8,9 +8,9 @@ plans, and :mod:`.deploying` applies them. :mod:`.clients` makes all calls of AW
 :mod:`.backfilling` starts one for each of many values, which :mod:`.backfill_values` and
 :mod:`.intervals` read. :mod:`.results` reads values and :mod:`.logs` reads logs.
 
-:mod:`.execution` is all of this as an object, which commands and programs use: :mod:`.states` and
-:mod:`.outputs` return the states and results of its steps, :mod:`.calls` the arguments of a step for
-a replay, and :mod:`.seeds` what a local run takes from it.
+:mod:`.execution` is all of this as an object, which commands and programs use. :mod:`.states` and
+:mod:`.outputs` return the states and results of its steps, :mod:`.calls` returns the arguments of a
+step for a replay, and :mod:`.seeds` what a local run takes from it.
 
 This file imports nothing. boto3 is optional and is imported when AWS is called.
 """

@@ -14,6 +14,7 @@ from lokki_tf import RetryConfig as RetryConfig
 from lokki_tf import ReturnUpdates as ReturnUpdates
 from lokki_tf import flow, step
 from lokki_tf import part as part
+from lokki_tf.testing import LocalAws
 
 Delays = dict[str, dict[str, int]]
 
@@ -27,6 +28,10 @@ class Row: ...
 class Model:
     score = 1.0
     next = "model.pkl"
+
+
+aws = LocalAws()
+definition: dict[str, str] = {}
 
 
 def post_to_chat(text: str) -> None: ...
