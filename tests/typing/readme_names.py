@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json
 from datetime import UTC, datetime
 from pathlib import Path as Path
+from typing import Any
 
 from lokki_tf import Failure as Failure
 from lokki_tf import MicroFunctions as MicroFunctions
@@ -31,7 +32,7 @@ class Model:
 
 
 aws = LocalAws()
-definition: dict[str, str] = {}
+definition: dict[str, Any] = {}
 
 
 def post_to_chat(text: str) -> None: ...
