@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil, log
+from math import ceil, inf, log
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OptionError
@@ -25,7 +25,7 @@ def refuse_contradictions(values: Mapping[str, Any], place: Place) -> None:
 
     Raises:
         OptionError: If ``poll=`` is missing or longer than ``poll_timeout=``, ``callback=`` is
-            missing, or both are given.
+            missing, both are given, or ``heartbeat_seconds=`` is not below ``timeout_seconds=``.
     """
     if values.get("callback") and "poll" in values:
         raise OptionError(
@@ -38,6 +38,14 @@ def refuse_contradictions(values: Mapping[str, Any], place: Place) -> None:
             "heartbeat_seconds= is given without callback=True",
             place=place,
             remedy="write callback=True as well, or remove it",
+        )
+    if values.get("heartbeat_seconds", 0) >= values.get("timeout_seconds", inf):
+        # Amazon States Language, "Timeouts": HeartbeatSeconds must be below TimeoutSeconds.
+        raise OptionError(
+            f"heartbeat_seconds={values['heartbeat_seconds']} must be below "
+            f"timeout_seconds={values['timeout_seconds']}",
+            place=place,
+            remedy="write fewer seconds between heartbeats, or a longer time limit",
         )
     lonely = [name for name in ("poll_timeout", "poll_backoff") if name in values]
     if lonely and "poll" not in values:

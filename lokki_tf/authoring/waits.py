@@ -75,6 +75,18 @@ def _refuse_caught(spec: CallSpec | ParameterSpec, place: Place) -> None:
         )
 
 
+def _refuse_number(spec: CallSpec | ParameterSpec, place: Place) -> None:
+    if not isinstance(spec, ParameterSpec) or spec.declared is None:
+        return
+    if spec.declared.kind not in (str, Any):
+        raise OptionError(
+            f"wait(until=…) requires a time, but the parameter {spec.name!r} is "
+            f"{spec.declared.kind.__name__}",
+            place=place,
+            remedy=f"declare it as text: Parameter({spec.name!r}, str)",
+        )
+
+
 def time_of(given: Any, place: Place) -> Literal | ParameterSpec | CallSpec | Step:
     """Return the time until which a wait waits.
 
@@ -85,11 +97,14 @@ def time_of(given: Any, place: Place) -> Literal | ParameterSpec | CallSpec | St
     Raises:
         OptionError: If it is something else.
     """
+    got = type(given).__name__
     if isinstance(given, Placeholder):
         spec = spec_of(given)
         if isinstance(spec, CallSpec | ParameterSpec):
             _refuse_caught(spec, place)
+            _refuse_number(spec, place)
             return spec
+        got = spec.what
     elif isinstance(given, CallSpec):
         _refuse_caught(given, place)
         return given
@@ -101,11 +116,13 @@ def time_of(given: Any, place: Place) -> Literal | ParameterSpec | CallSpec | St
         try:
             return Literal(instant(given))
         except ValueError as error:
-            remedy = f"give it a zone, for example {given.replace(tzinfo=UTC)!r}"
+            zoned = f"give it a zone, for example {given.replace(tzinfo=UTC)!r}"
+            remedy = "wait until an earlier time" if given.tzinfo else zoned
             raise OptionError(f"wait(until=…): {error}", place=place, remedy=remedy) from None
     raise OptionError(
         f"wait(until=…) requires an aware datetime, a parameter of the flow, or the result of a "
-        f"step, got {type(given).__name__}",
+        f"step, got {got}",
         place=place,
-        remedy="write datetime(2030, 1, 31, 9, tzinfo=UTC), for example",
+        remedy="write datetime(2030, 1, 31, 9, tzinfo=UTC), for example, or return the time from a "
+        "step",
     )

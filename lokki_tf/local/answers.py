@@ -49,6 +49,12 @@ class Answers:
     """
 
     def __init__(self, given: Mapping[str, Any] | None, definition: Definition) -> None:
+        if given is not None and not isinstance(given, Mapping):
+            raise BindingError(
+                f"answers= must be a dict by name, got {given!r}",
+                place=definition.place,
+                remedy='write answers={"approve": True}',
+            )
         self._given = dict(given or {})
         self._lock = threading.Lock()
         names = {name for node in definition.asking for name in (node.name, node.step.name)}

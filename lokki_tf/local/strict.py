@@ -84,9 +84,7 @@ def described(error: BaseException | str) -> str:
     """Return an error's class and text, even if its ``__str__`` raises."""
     if isinstance(error, str):
         return error
-    try:
-        text = str(error)
-    except Exception:
-        text = "(its text cannot be made)"
-    name = type(error).__qualname__
+    from lokki_tf.runtime.log import text_of  # imported here: it imports json
+
+    text, name = text_of(error), type(error).__qualname__
     return f"{name}: {text}" if text else name

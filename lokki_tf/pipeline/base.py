@@ -22,7 +22,7 @@ from lokki_tf.model.texts import Picture, Text
 from lokki_tf.tracebacks import ends_at_caller
 
 from .deployed import DeployedPipeline
-from .limits import refuse_large
+from .limits import refuse_large, refuse_other_than_json
 from .local_runs import (
     parameters_of_run,
     refuse_parallel,
@@ -375,6 +375,8 @@ class Pipeline(Included, DeployedPipeline[R_co]):
     def check_parameters(self, given: Mapping[str, Any]) -> None:
         """Raise an error for unknown parameters, and for values of the wrong type or size.
 
+        Values are JSON, as the input of an execution is: a tuple would arrive as a list there.
+
         Args:
             given: Values by name. Those of a routed pipeline are arguments of its first step, which
                 accepts them as any function does.
@@ -392,6 +394,7 @@ class Pipeline(Included, DeployedPipeline[R_co]):
             unknown = {name: value for name, value in given.items() if name not in known}
             checked(declared, unknown, definition.name, self._kind)
         if given:
+            refuse_other_than_json(given, calling_place())
             refuse_large(definition, given, calling_place())
 
     def _check_limits(self, given: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ They follow from the compiled state machine, which is made only where a limit ma
 
 from __future__ import annotations
 
+import reprlib
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import BindingError, SerializationError
@@ -91,6 +92,28 @@ def refuse_large(definition: Definition, given: Mapping[str, Any], place: Place 
         refuse_large(dict(given), state_machine.most_parameters)
     except ValueError as error:
         raise BindingError(str(error), place=place) from None
+
+
+def refuse_other_than_json(given: Mapping[str, Any], place: Place | None) -> None:
+    """Refuse parameters that JSON does not preserve, since the input of an execution is JSON.
+
+    Args:
+        given: Values by name.
+        place: Where they are given.
+
+    Raises:
+        BindingError: If JSON changes one or cannot contain it.
+    """
+    from lokki_tf.runtime.envelope import json_text  # imported here: it imports json
+
+    for name, value in given.items():
+        if json_text(value) is None:
+            raise BindingError(
+                f"parameter {name!r} must be JSON, got {reprlib.repr(value)}",
+                place=place,
+                remedy="pass texts, numbers, bools, None, and lists and dicts of these; numbers "
+                "are finite, whole ones below 2**53, and keys of dicts are texts",
+            )
 
 
 def _has_inline_maps(graph: Graph) -> bool:

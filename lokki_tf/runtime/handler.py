@@ -55,7 +55,7 @@ from functools import cache, partial
 from .call import OVERDUE, REPORTED_TIMEOUT, SKIPPED, TIMEOUT, call
 from .deadline import OutOfTime, deadline, seconds_left
 from .envelope import FORMAT, FORMS, holds, pack, references, unpack
-from .log import OWN, StepLog
+from .log import NO_TEXT, OWN, StepLog, text_of
 from .parameters import filled, of_item, refuse_strangers
 
 TYPE_CHECKING = False
@@ -123,9 +123,11 @@ def _logged(
         except OutOfTime as raised:
             late = raised
             raise _overdue(late, event.get("retry", ())) from None
-        except SystemExit as end:
-            # Lambda would end the process with Runtime.ExitError; a run here reports this name.
-            raise _named(end, "SystemExit", str(end)) from end.__cause__
+        except BaseException as error:
+            if isinstance(error, Exception) and text_of(error) != NO_TEXT:
+                raise
+            # Lambda would end the process with Runtime.ExitError; a run here reports the own name.
+            raise _reportable(error, event) from error.__cause__
     except BaseException as error:
         log.fail(error)
         if "caught" not in event:
@@ -160,11 +162,11 @@ def _short(error: BaseException) -> BaseException:
     """Return an error whose text is short enough for a state, under the same name."""
     from .failure import cut_text
 
-    whole = str(getattr(error, OWN, error))
+    whole = text_of(getattr(error, OWN, error))
     short = cut_text(whole)
     if short == whole:
         return error
-    text = str(error)
+    text = text_of(error)
     return _named(error, type(error).__name__, text[: len(text) - len(whole)] + short)
 
 
@@ -337,7 +339,7 @@ def _arguments(
     return values[:count], dict(zip(event.get("kwargs", {}), values[count:]))
 
 
-def _reported(error: Exception, event: dict[str, Any]) -> Exception:
+def _reported(error: Exception, event: dict[str, Any]) -> BaseException:
     """Return a step's error as the state machine receives it."""
     if "poll" in event:
         from .polls import timely
@@ -346,13 +348,19 @@ def _reported(error: Exception, event: dict[str, Any]) -> Exception:
     return _as_listed(error, event.get("retry"))
 
 
-def _overdue(late: OutOfTime, listed: Sequence[str]) -> Exception:
+def _overdue(late: OutOfTime, listed: Sequence[str]) -> BaseException:
     """Return the error of a step whose time limit has passed, as the state machine receives it."""
     error = TimeoutError(OVERDUE).with_traceback(late.__traceback__)
     return _renamed(error, REPORTED_TIMEOUT) if TIMEOUT in listed else _as_listed(error, listed)
 
 
-def _as_listed(error: Exception, listed: Sequence[str] | None) -> Exception:
+def _reportable(error: BaseException, event: dict[str, Any]) -> BaseException:
+    """Return an error that Lambda can report, for one with no text or that is no ``Exception``."""
+    listed = _as_listed(error, event.get("retry"))
+    return _named(error, type(error).__name__, text_of(error)) if listed is error else listed
+
+
+def _as_listed(error: BaseException, listed: Sequence[str] | None) -> BaseException:
     """Rename an error so that the state machine's retrier selects it correctly.
 
     Lambda reports an error by the bare name of its class, and Step Functions compares names. So a
@@ -374,8 +382,8 @@ def _full_name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _renamed(error: Exception, name: str) -> Exception:
-    return _named(error, name, f"{type(error).__name__}, reported as {name}: {error}")
+def _renamed(error: BaseException, name: str) -> Exception:
+    return _named(error, name, f"{type(error).__name__}, reported as {name}: {text_of(error)}")
 
 
 def _named(error: BaseException, name: str, text: str) -> Exception:

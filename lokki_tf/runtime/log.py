@@ -21,6 +21,8 @@ LEVELS = {"DEBUG": 10, "INFO": 20, "SYSTEM": 22, "SUCCESS": 25, "WARNING": 30, "
 
 OWN = "_lokki_own"
 """Attribute of an error that is reported under another name: the original error."""
+NO_TEXT = "(its text cannot be made)"
+"""The text of an error whose ``__str__`` raises."""
 
 
 class StepLog:
@@ -76,10 +78,7 @@ class StepLog:
             error: The error; Lambda itself writes the traceback.
         """
         error = getattr(error, OWN, error)
-        try:
-            text = f"{type(error).__qualname__}: {error}"
-        except Exception:
-            text = type(error).__qualname__
+        text = f"{type(error).__qualname__}: {text_of(error)}"
         self._write("ERROR", "step_fail", duration=self._took(), status="failed", error=text)
 
     def _took(self) -> float:
@@ -97,3 +96,11 @@ class StepLog:
             sys.stdout.flush()
         except Exception:
             return  # a step may close or replace stdout; its result is more important
+
+
+def text_of(error: BaseException) -> str:
+    """Return an error's text, even if its ``__str__`` raises."""
+    try:
+        return str(error)
+    except Exception:
+        return NO_TEXT

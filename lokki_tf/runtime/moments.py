@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
+EXAMPLE = "2030-01-31T09:00:00Z"
 PAST = "1970-01-01T00:00:00Z"
+_RFC_3339 = r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)"
 _YEAR = 366  # days; an execution ends after a year
 
 
@@ -36,13 +40,18 @@ def instant(value: Any) -> str:
 
     Raises:
         TypeError: If it is something else.
-        ValueError: If it has no zone, or is more than a year away.
+        ValueError: If the text has another form, it has no zone, or is more than a year away.
     """
     from datetime import datetime, timedelta, timezone
 
     utc = timezone.utc  # noqa: UP017  # Python 3.9
     if isinstance(value, str):
-        value = moment(value)
+        # A Wait state accepts no other form of ISO 8601, and Python accepts several.
+        match = re.fullmatch(_RFC_3339, value)
+        if match is None:
+            raise ValueError(f"{value!r} is not a time in RFC 3339, such as {EXAMPLE!r}")
+        seconds, fraction, zone = match.groups(default="")
+        value = moment(f"{seconds}.{fraction[:6]:0<6}{zone}")
     if not isinstance(value, datetime):
         raise TypeError(
             "a wait requires an aware datetime, or its text in RFC 3339, got "

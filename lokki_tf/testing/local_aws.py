@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 from uuid import uuid4
 
+from lokki_tf.errors import BindingError
 from lokki_tf.testing.answering import answering
 from lokki_tf.testing.errors import ExecutionNotFinished, LocalAwsError
 from lokki_tf.testing.execution import Execution, TaskError
@@ -149,7 +150,8 @@ class LocalAws:
             trigger: The name of that trigger, as for ``local_run``.
 
         Raises:
-            BindingError: If a parameter is missing, unknown or of the wrong type.
+            BindingError: If a parameter is missing, unknown or of the wrong type, or an answer is
+                for another step.
             DefinitionError: If the pipeline has errors.
             ExecutionNotFinished: If the execution still runs after ``timeout``.
             LocalAwsError: If ``deploy`` has created a state machine with the same name.
@@ -163,10 +165,18 @@ class LocalAws:
         for one in pipelines if known else ():
             others = getattr(one, "started_pipelines", ())
             pipelines += [each for each in others if each not in pipelines]
+        nodes = [node for one in pipelines for node in one.definition.asking]
+        names = {name for node in nodes for name in (node.step.name, node.name)}
+        for one in known:
+            if one not in names:
+                raise BindingError(
+                    f"answers= has {one!r}, which is not a step with callback=True",
+                    place=pipeline.definition.place,
+                    remedy=f"such steps are {', '.join(sorted(names)) or 'in no pipeline here'}",
+                )
         by_node = {
             node.name: known[name]
-            for one in pipelines
-            for node in one.definition.asking
+            for node in nodes
             for name in (node.step.name, node.name)
             if name in known
         }

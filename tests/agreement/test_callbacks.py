@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -338,6 +339,7 @@ def test_transitions_of_callbacks(aws: LocalAws) -> None:
     [
         ({"poll": 30}, "callback=True and poll= are both given"),
         ({"heartbeat_seconds": 0}, "heartbeat_seconds"),
+        ({"heartbeat_seconds": 60, "timeout_seconds": 60}, "must be below timeout_seconds=60"),
         ({"timeout_seconds": 40_000_000}, "timeout_seconds"),
         ({"job_type": "batch"}, "callback"),
         ({"callback": "yes"}, "callback"),
@@ -368,10 +370,13 @@ def test_misplaced_callbacks() -> None:
         Pipeline("wrong", steps=[names().map(approve, batch_size=2)])
 
 
-def test_wrong_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_answers(monkeypatch: pytest.MonkeyPatch, aws: LocalAws) -> None:
     """Unknown steps, values that are not JSON, and too many bytes are errors."""
-    with pytest.raises(BindingError, match="'aprove', which is not a step with callback=True"):
-        last().local_run(answers={"aprove": 1})
+    for run in (last().local_run, partial(aws.run, last())):
+        with pytest.raises(BindingError, match="'aprove', which is not a step with callback=True"):
+            run(answers={"aprove": 1})
+    with pytest.raises(BindingError, match="answers= must be a dict by name, got"):
+        last().local_run(answers=[True])  # type: ignore[arg-type]
     with pytest.raises(BindingError, match="'load'"):
         last().local_run(answers={"load": 1})
     for value in ({1, 2}, float("nan")):

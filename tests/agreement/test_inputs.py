@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lokki_tf import DAG, Flow, MicroFunctions, Pipeline, ReturnUpdates, flow, step, task
+from lokki_tf import (
+    DAG,
+    Flow,
+    MicroFunctions,
+    Parameter,
+    Pipeline,
+    ReturnUpdates,
+    flow,
+    step,
+    task,
+)
 from lokki_tf.errors import BindingError, NamingError, StepFailed
 
 if TYPE_CHECKING:
@@ -138,3 +150,71 @@ def test_a_step_that_exits_fails_alike(style: str, deployment: Deployment) -> No
         with pytest.raises(StepFailed, match=f"SystemExit: {code}") as caught:
             pipeline.local_run(given)
         assert type(caught.value.__cause__) is SystemExit
+
+
+class Stopped(BaseException):
+    """No ``Exception``, like ``asyncio.CancelledError``."""
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@step
+def ends(kind: str) -> None:
+    if kind == "Mute":
+        raise Mute
+    raise (Stopped if kind == "Stopped" else GeneratorExit)("now")
+
+
+@pytest.mark.parametrize("kind", ["Stopped", "GeneratorExit", "Mute"])
+def test_errors_that_lambda_cannot_report_keep_their_names(
+    kind: str, deployment: Deployment
+) -> None:
+    """Errors that are no ``Exception`` or have no text fail alike, and are caught alike."""
+    failing = Pipeline("ends", steps=[ends(kind)])
+    there = deployment.execute(failing, {})
+    assert (there.status, there.error) == ("FAILED", kind)
+    with pytest.raises(StepFailed, match=kind):
+        failing.local_run()
+    caught = Pipeline("ends", steps=[ends(kind, catch=(Stopped, Mute, GeneratorExit))])
+    for way in ({}, {"strict": True}):
+        failure = caught.local_run(**way).result
+        assert failure.error == kind
+        assert deployment.run(caught) == {"ends": failure}
+
+
+@step
+def kept(given: Any) -> Any:
+    return given
+
+
+@flow
+def keeping(given: Any) -> Any:
+    return kept(given)
+
+
+routing = MicroFunctions("passes", name="routing")
+
+
+@routing.fn(terminates=True)
+def passes(given: Any) -> Any:
+    return {"given": given}
+
+
+@pytest.mark.parametrize("style", ["calls", "flow", "routes"])
+@pytest.mark.parametrize(
+    "value", [(1, 2), [(1,)], {1: 2}, float("nan"), {"a": {1}}, 2**60, date(2030, 1, 31)], ids=repr
+)
+def test_parameters_that_are_no_json_are_refused(
+    style: str, value: Any, deployment: Deployment
+) -> None:
+    """What JSON would change is refused in local runs as in AWS, at the user's line."""
+    calls = Pipeline("calls", steps=[kept(Parameter("given"))])
+    pipeline: Any = {"calls": calls, "flow": keeping, "routes": routing}[style]
+    for run in (pipeline.local_run, pipeline.start, partial(deployment.aws.run, pipeline)):
+        with pytest.raises(BindingError, match="parameter 'given' must be JSON") as caught:
+            run({"given": value})
+        assert caught.value.place is not None
+        assert caught.value.place.file == __file__

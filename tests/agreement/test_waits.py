@@ -301,7 +301,8 @@ def test_wrong_times_of_results(aws: LocalAws) -> None:
 
 def test_wrong_times_of_parameters(aws: LocalAws) -> None:
     """A parameter that is not a time fails the run at the wait."""
-    for text in ("tomorrow", "2030-01-01T00:00:00"):
+    iso_alone = ("2020-01-31 09:00:00Z", "20200131T090000Z", "2020-01-31T09:00Z")
+    for text in ("tomorrow", "2030-01-01T00:00:00", *iso_alone):
         with pytest.raises(StepFailed, match="wait 'wait' failed"):
             appointed.local_run({"when": text})
         assert aws.run(appointed, {"when": text}).error == "States.Runtime"
