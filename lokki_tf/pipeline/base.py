@@ -171,7 +171,8 @@ class Pipeline(Included, DeployedPipeline[R_co]):
         """Include the pipeline's steps in another pipeline.
 
         Its nodes are those of the other pipeline then, with this one's name before theirs. The
-        schedule, the tags and ``on_failure`` are those of the other pipeline.
+        schedule, triggers, time limit, tags, alarms and ``on_failure`` are those of the other
+        pipeline; those of this one have no effect.
 
         Args:
             arguments: Values of its parameters: values, results of steps, or parameters.
@@ -416,12 +417,15 @@ class Pipeline(Included, DeployedPipeline[R_co]):
         environment, see :mod:`lokki_tf.runtime.store`.
 
         Raises:
+            DefinitionError: If the pipeline has errors that leave it without a state machine.
             LimitError: If results do not fit into the state that uses them.
             SerializationError: If a literal cannot be serialized.
         """
         from lokki_tf.asl import compile_state_machine, filled
         from lokki_tf.packaging import context_steps, main_module, package_steps
+        from lokki_tf.terraform.checking import NO_MACHINE
 
+        raise_errors([one for one in check_definition(self.definition) if one.rule in NO_MACHINE])
         context = context_steps(package_steps(self.definition))
         state_machine = compile_state_machine(self.definition, main_module(), context)
         return filled(state_machine.definition, {"partition": "aws", "prefix": ""})

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from lokki_tf.model import Definition
 
-_NO_MACHINE = {"dataset", "no-start", "no-such-step", "poll", "retry"}
+NO_MACHINE = {"dataset", "no-start", "no-such-step", "poll", "retry"}
 """Rules of errors after which the pipeline cannot be compiled."""
 
 
@@ -51,7 +51,7 @@ def all_findings(
         packages = package_steps(settled, template_file)
         findings += [one for package in packages.values() for one in package.findings]
     findings += check_code(settled)
-    if any(finding.rule in _NO_MACHINE for finding in findings):
+    if any(finding.rule in NO_MACHINE for finding in findings):
         return [*findings, *exposed_secrets(packages, None)]
     with _noted(findings):
         found = _findings_of_settings(settled, config or Config())
@@ -79,6 +79,9 @@ def checked_plan(
     Raises:
         DefinitionError: If the pipeline has errors; it lists all of them.
     """
+    early = check_definition(definition)
+    if any(one.rule in NO_MACHINE for one in early):
+        raise_errors(all_findings(definition, template_file, config))
     try:
         plan = make_plan(
             with_settings(definition, config),
@@ -91,7 +94,6 @@ def checked_plan(
         raise_errors(faults if len(faults) > 1 else [])
         raise
     settled = _findings_of_settings(plan.definition, config)
-    early = check_definition(definition)
     raise_errors([*early, *(one for one in settled if one not in early), *plan.findings])
     return plan
 

@@ -167,10 +167,10 @@ class LocalAws:
             pipelines += [each for each in others if each not in pipelines]
         nodes = [node for one in pipelines for node in one.definition.asking]
         names = {name for node in nodes for name in (node.step.name, node.name)}
-        for one in known:
-            if one not in names:
+        for asked in known:
+            if asked not in names:
                 raise BindingError(
-                    f"answers= has {one!r}, which is not a step with callback=True",
+                    f"answers= has {asked!r}, which is not a step with callback=True",
                     place=pipeline.definition.place,
                     remedy=f"such steps are {', '.join(sorted(names)) or 'in no pipeline here'}",
                 )

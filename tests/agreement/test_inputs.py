@@ -218,3 +218,24 @@ def test_parameters_that_are_no_json_are_refused(
             run({"given": value})
         assert caught.value.place is not None
         assert caught.value.place.file == __file__
+
+
+astray = MicroFunctions("seek", name="astray")
+
+
+@astray.fn(catch={LookupError: "nowhere"}, terminates=True)
+def seek() -> Any:
+    return {"found": True}
+
+
+def test_routes_that_lead_nowhere_are_errors_of_every_output(deployment: Deployment) -> None:
+    """A next step or first step that does not exist is the same error as of ``check``."""
+    unmade = MicroFunctions("seek", name="unmade")
+    for pipeline, message in (
+        (astray, "'nowhere', which does not"),
+        (unmade, "'seek', which does"),
+    ):
+        assert any(one.error is NamingError for one in pipeline.check())
+        for run in (partial(deployment.aws.run, pipeline), pipeline.generate_step_functions):
+            with pytest.raises(NamingError, match=message):
+                run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -263,6 +264,22 @@ def test_unknown_names_and_submodules_are_inert_and_real_ones_are_shared(bundle:
     """Unknown submodules can be imported and subclassed; real classes exist only once."""
     expected = [1, True, False, *[True] * 6, "lokki_runtime.routes"]
     assert bare(bundle, SUBMODULES) == expected
+
+
+def test_a_star_import_works_without_the_modules_that_are_not_used(
+    bundle: Path, tmp_path: Path
+) -> None:
+    """``from lokki_tf import *`` finds each name, although a bundle leaves modules out."""
+    bundle = shutil.copytree(bundle, tmp_path / "bundle")
+    for left_out in ("lokki_tf/local/state.py", "lokki_runtime/callbacks.py"):
+        (bundle / left_out).unlink()
+    code = (
+        "import lokki_tf\nfrom lokki_tf import *\n"
+        "missing = [name for name in lokki_tf.__all__ if name not in globals()]\n"
+        "real = issubclass(StepFailed, LokkiError)\n"
+        "result = [missing, real, Failure.__name__, answer('t', 1) is 1]"
+    )
+    assert bare(bundle, code) == [[], True, "Failure", False]
 
 
 def test_a_module_that_a_step_imports_late_does_not_run_its_pipeline(bundle: Path) -> None:

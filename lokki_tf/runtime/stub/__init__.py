@@ -349,15 +349,27 @@ def step_named(name: str) -> Any:
 step, task, flow = _decorator(Step), _decorator(Task), _decorator(Flow)
 
 
+def _real(name: str) -> Any:
+    """Return what a name that is not inert means; ``None`` if the bundle does not contain it.
+
+    ``from lokki_tf import *`` reads all names, and a bundle has the modules of those that are used.
+    """
+    from importlib import import_module
+
+    try:
+        return vars(import_module(_REAL[name])).get(name)
+    except ModuleNotFoundError:
+        return None
+
+
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(name)
-    value: Any = Inert()
-    if name in _REAL:
-        from importlib import import_module
-
-        value = getattr(import_module(_REAL[name]), name)
-    elif name[:1].isupper() and not name.isupper():
+    value: Any = _real(name) if name in _REAL else None
+    if value is not None:
+        return globals().setdefault(name, value)
+    value = Inert()
+    if name[:1].isupper() and not name.isupper():
         value = _InertType(name, (Inert,), {"__module__": __name__})
     return globals().setdefault(name, value)
 
