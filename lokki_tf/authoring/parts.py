@@ -12,7 +12,7 @@ from lokki_tf.errors import BindingError, PlaceholderError
 from lokki_tf.model.annotations import Excluded, fixed_length, part_hint, returned
 
 from .places import calling_place
-from .specs import CallSpec, ChainSpec, PartSpec, close_all
+from .specs import CallSpec, ChainSpec, ParameterSpec, PartSpec, close_all
 
 if TYPE_CHECKING:
     from lokki_tf.model import Key
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from .specs import ValueSpec
 
 _LARGEST = 2**53 - 1  # JSON readers that use doubles lose digits of larger integers
+_OF_RESULT = (
+    "to unpack it, annotate the step's result, -> tuple[int, str]; to run a step for each item, "
+    "write .map(step); to compute with it, pass it to a step"
+)
+_OF_PARAMETER = (
+    "to run a step for each item, pass it to a step that returns the list, and write .map(step) "
+    "after that; to compute with it, pass it to a step"
+)
 
 
 def part_of(spec: PartSpec | ValueSpec | ChainSpec, key: Key) -> PartSpec:
@@ -64,15 +72,18 @@ def values_of(spec: PartSpec | ValueSpec | ChainSpec) -> list[PartSpec]:
     Raises:
         PlaceholderError: If the number of values is unknown.
     """
-    return [part_of(spec, index) for index in range(length_of(_hint_of(spec), spec.what))]
+    of = spec.of if isinstance(spec, PartSpec) else spec
+    remedy = _OF_PARAMETER if isinstance(of, ParameterSpec) else _OF_RESULT
+    return [part_of(spec, index) for index in range(length_of(_hint_of(spec), spec.what, remedy))]
 
 
-def length_of(hint: Any, what: str) -> int:
+def length_of(hint: Any, what: str, remedy: str = _OF_RESULT) -> int:
     """Return the number of values of a tuple whose annotation fixes it.
 
     Args:
         hint: The annotation.
         what: The value, for the error.
+        remedy: What to write instead, for the error.
 
     Raises:
         PlaceholderError: If the number is unknown.
@@ -82,8 +93,7 @@ def length_of(hint: Any, what: str) -> int:
         raise PlaceholderError(
             f"{what} exists only when the pipeline runs, so its number of values is unknown here",
             place=calling_place(),
-            remedy="to unpack it, annotate the step's result, -> tuple[int, str]; to run a step "
-            "for each item, write .map(step); to compute with it, pass it to a step",
+            remedy=remedy,
         )
     return length
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+import lokki_tf
 from lokki_tf import DAG, Pipeline, flow, part, step, task
 from lokki_tf.authoring.builder import graph_of
 from lokki_tf.authoring.specs import CallSpec, MapSpec, PartSpec
@@ -270,3 +271,10 @@ def test_misfits_of_parts_are_named_as_written() -> None:
     [divide[0], divide[1]] >> single
     with pytest.raises(BindingError, match=r"divide\[0\], divide\[1\]"):
         _ = DAG("wrong").definition
+
+
+def test_the_remedy_for_iterating_over_a_parameter() -> None:
+    """A parameter has no ``.map``: the remedy is a step that returns it."""
+    for value in (lokki_tf.Parameter("rows", list), lokki_tf.Parameter("rows", dict)["a"]):
+        with pytest.raises(PlaceholderError, match="pass it to a step that returns the list"):
+            list(value)
