@@ -42,6 +42,8 @@ def failure(deployed: Deployed, run: AwsRun) -> ExecutionFailed:
         )
     again = f"{command(f'logs {named}')}; once fixed: {command('start')}"
     redrive = f"{command(f'logs {named}')}; once fixed: {command(f'redrive {named}')}"
+    if deployed.stack.config.lambda_.versions:
+        redrive = f"{again}; with the same code: {command(f'redrive {named}')}"
     if run.status in _STATUS:
         why = f": {run.error}: {run.cause}" if run.error else ""
         remedy = redrive if deployed.stack.definition.cleanup is None else again

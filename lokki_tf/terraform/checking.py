@@ -52,14 +52,14 @@ def all_findings(
         findings += [one for package in packages.values() for one in package.findings]
     findings += check_code(settled)
     if any(finding.rule in NO_MACHINE for finding in findings):
-        return [*findings, *exposed_secrets(packages, None)]
+        return [*findings, *exposed_secrets(settled, packages, None)]
     with _noted(findings):
         found = _findings_of_settings(settled, config or Config())
         findings += [one for one in found if one not in findings]
         state_machine = compile_state_machine(settled, main_module(), context_steps(packages))
         findings += check_state_machine(state_machine.definition)
         findings += check_room(settled, state_machine.room)
-        findings += exposed_secrets(packages, state_machine)
+        findings += exposed_secrets(settled, packages, state_machine)
         if not any(finding.rule == "name" for finding in findings):  # ARNs contain names
             values = longest_values(settled, state_machine, config or Config())
             _ = state_machine.text(values)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from lokki_tf.asl import StateMachine
-    from lokki_tf.model import Step
+    from lokki_tf.model import Definition, Step
     from lokki_tf.packaging import Package
 
 _PICKLE = re.compile(r'"pickle": "([A-Za-z0-9+/=]+)"')
@@ -31,11 +31,12 @@ _SHORTEST = 8
 
 
 def exposed_secrets(
-    packages: Mapping[Step, Package], state_machine: StateMachine | None
+    definition: Definition, packages: Mapping[Step, Package], state_machine: StateMachine | None
 ) -> Iterator[Finding]:
-    """Yield an error for each value of a secret in code, data, settings or literals.
+    """Yield an error for each value of a secret in code, data, settings, triggers or literals.
 
     Args:
+        definition: The pipeline, under its settings.
         packages: The packages of all steps.
         state_machine: The compiled state machine, if there is one.
     """
@@ -47,7 +48,12 @@ def exposed_secrets(
     }
     if not values:
         return
-    texts = {**_of_steps(packages), **({} if state_machine is None else _literals(state_machine))}
+    texts = {
+        **_of_steps(packages),
+        ("a trigger", None): "\n".join(map(repr, definition.triggers)).encode(),
+        ("a tag", None): repr(definition.tags).encode(),
+        **({} if state_machine is None else _literals(state_machine)),
+    }
     for name, (owner, value) in values.items():
         forms = {one.encode() for one in _forms(value)}
         for (where, step), data in texts.items():
@@ -67,8 +73,11 @@ def _of_steps(packages: Mapping[Step, Package]) -> Texts:
     for step, package in packages.items():
         for path, data in package.files.items():
             texts[f"the file {path} of step {step.name!r}", step] = data
-        variables = "\n".join(map(shown, step.options.env_variables.values()))
+        options = step.options
+        variables = "\n".join(map(shown, options.env_variables.values()))
         texts[f"an environment variable of step {step.name!r}", step] = variables.encode()
+        others = "\n".join((*options.tags.values(), *options.policies))
+        texts[f"an option of step {step.name!r}", step] = others.encode()
     return texts
 
 

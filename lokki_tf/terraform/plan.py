@@ -224,7 +224,7 @@ def make_plan(
         if step.is_job
     )
     findings = [finding for one in packages.values() for finding in one.findings]
-    findings += [*check_code(definition), *exposed_secrets(packages, state_machine)]
+    findings += [*check_code(definition), *exposed_secrets(definition, packages, state_machine)]
     found, helpers = tuple(findings), _helpers(definition)
     return StackPlan(
         definition, state_machine, functions, found, jobs, _jobs_named(first), helpers, asking

@@ -17,7 +17,18 @@ import pytest
 from applied import Applied, stack
 from ways import WAYS
 
-from lokki_tf import DAG, Flow, MicroFunctions, Pipeline, ReturnUpdates, flow, step, task
+from lokki_tf import (
+    DAG,
+    Flow,
+    MicroFunctions,
+    Parameter,
+    Pipeline,
+    ReturnUpdates,
+    Schedule,
+    flow,
+    step,
+    task,
+)
 from lokki_tf.errors import DefinitionError, OptionError, SecretError, StepFailed
 from lokki_tf.packaging import cut, package
 
@@ -398,6 +409,28 @@ def test_a_value_that_would_be_deployed_is_an_error(
     assert not (tmp_path / "stacks" / "exposed" / "cdk.tf.json").exists()
     monkeypatch.delenv("TOKEN")
     assert list(pipeline.check()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ({"triggers": Schedule("rate(1 day)", parameters={"n": "Kx7-secret"})}, "a trigger"),
+        ({"tags": {"n": "Kx7-secret"}}, "a tag"),
+        ({"description": "Kx7-secret"}, "the state machine"),
+    ],
+    ids=["trigger", "tag", "description"],
+)
+def test_options_of_the_pipeline_contain_no_secret(
+    options: dict[str, Any], where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is deployed beside the steps is searched as well."""
+    monkeypatch.setenv("TOKEN", "Kx7-secret")
+    given = takes(Parameter("n", str, default="none"))
+    (finding,) = Pipeline("exposed", steps=[single(), given], **options).check()
+    assert finding.message == f"{where} contains the value of the secret 'TOKEN'"
+    tagged = step(name="set", tags={"of": "Kx7-secret"})(takes.__wrapped__)
+    (finding,) = Pipeline("exposed", steps=[single(), tagged(1)]).check()
+    assert finding.message == "an option of step 'set' contains the value of the secret 'TOKEN'"
 
 
 # --- nowhere else -----------------------------------------------------------------------

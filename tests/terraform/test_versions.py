@@ -16,6 +16,7 @@ from lokki_tf.cli.running import redrive_command
 from lokki_tf.config import AwsConfig, Config, LambdaConfig
 from lokki_tf.operate.affected import affected
 from lokki_tf.operate.deployed import deployed_from
+from lokki_tf.operate.failures import failure
 from lokki_tf.operate.plans import Change
 from lokki_tf.operate.redriving import versions_of
 from lokki_tf.operate.runs import describe
@@ -157,13 +158,15 @@ def test_a_running_execution_keeps_its_code(
             assert ended(local_aws, second) == {"said": {"value": "new wrong"}}
             continue
         assert ended(local_aws, second) is None
-        stack = Stack(pipeline(name, new).definition, settings(local_aws), tmp_path, "", "")
+        config = replace(settings(local_aws), lambda_=VERSIONS.lambda_)
+        stack = Stack(pipeline(name, new).definition, config, tmp_path, "", "")
         deployed = deployed_from(stack, outputs[name])
         run = describe(deployed, second)
         assert versions_of(deployed, run) == {"ask": 1, "said": 1}
         command = redrive_command(pipeline(name, new))
         said = CliRunner().invoke(command, ["--run", run.name], catch_exceptions=False).stderr
         assert "with which it began: ask version 1, said version 1" in said
+        assert f"with the same code: redrive --run {run.name}" in str(failure(deployed, run))
         assert ended(local_aws, second) is None
         assert describe(deployed, second).redrives == 1
         later, token = start(local_aws, outputs[name]["state_machine_arn"])
