@@ -112,6 +112,8 @@ class RetryConfig:
                 raise OptionError(
                     f"RetryConfig({name}={getattr(self, name)!r}): {name} must be {rule.expected}"
                 )
+        if not isinstance(self.jitter, bool):
+            raise OptionError(f"RetryConfig(jitter={self.jitter!r}): jitter must be True or False")
         given: Any = self.exceptions
         problem = f"RetryConfig(exceptions={given!r}): exceptions must be classes"
         remedy = "for example RetryConfig(retries=3, exceptions=(ConnectionError,))"

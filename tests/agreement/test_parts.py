@@ -155,7 +155,7 @@ def test_a_whole_in_the_bucket_is_read_once(
     reads: list[str] = []
     thawed: list[str] = []
     real = envelope.thaw
-    monkeypatch.setattr(store, "read", lambda uri: reads.append(uri) or data)
+    monkeypatch.setattr(store, "opened", lambda uri: reads.append(uri) or data)
     monkeypatch.setattr(envelope, "thaw", lambda *args: thawed.append(args[0]) or real(*args))
     parts = {key: {"part": {"path": [key], "what": key}, "of": "0"} for key in "ab"}
     event = {

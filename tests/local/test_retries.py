@@ -4,10 +4,11 @@ import itertools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
-from lokki_tf.errors import StepFailed
+from lokki_tf.errors import OptionError, StepFailed
 from lokki_tf.local import run
 from lokki_tf.local.retry import Retries
 from lokki_tf.model import RetryConfig
@@ -222,3 +223,10 @@ def test_names_of_what_did_not_happen_do_not_match(build, name):
     with pytest.raises(StepFailed) as caught:
         run(build.pipeline(build.node("a", flaky(1, TimeoutError), retry=retry)))
     assert caught.value.attempts == 1
+
+
+@pytest.mark.parametrize("jitter", ["full", 1, None])
+def test_jitter_is_a_bool(jitter: Any) -> None:
+    """Another value, such as the ``FULL`` of Step Functions, is an error instead of true."""
+    with pytest.raises(OptionError, match="jitter must be True or False"):
+        RetryConfig(retries=1, jitter=jitter)
