@@ -97,10 +97,10 @@ def write(uri, data):
         file.write(data)
     return uri
 
-def read_all(uris):
+def open_all(uris):
     return {uri: open(folder + "/" + uri.rpartition("/")[2], "rb").read() for uri in uris}
 
-store.write, store.read_all = write, read_all
+store.write, store.open_all = write, open_all
 try:
     print(json.dumps(lambda_function.lambda_handler(json.loads(event), None)))
 except Exception as error:

@@ -138,15 +138,13 @@ def test_each_role_may_use_the_key_for_its_own_alone(tmp_path: Path) -> None:
     assert {
         name: {sid: one["Action"] for sid, one in of.items()} for name, of in found.items()
     } == {
-        "rows": {"ObjectKey": ["kms:GenerateDataKey"], "VariablesKey": ["kms:Decrypt"]},
-        "longer": {
-            "ObjectKey": ["kms:Decrypt", "kms:GenerateDataKey"],
-            "VariablesKey": ["kms:Decrypt"],
-        },
-        "total": {
-            "ObjectKey": ["kms:Decrypt", "kms:GenerateDataKey"],
-            "VariablesKey": ["kms:Decrypt"],
-        },
+        **dict.fromkeys(
+            ("rows", "longer", "total"),
+            {
+                "ObjectKey": ["kms:Decrypt", "kms:GenerateDataKey"],
+                "VariablesKey": ["kms:Decrypt"],
+            },
+        ),
         "state_machine": {
             "ExecutionsKey": ["kms:Decrypt", "kms:GenerateDataKey"],
             "LogDeliveryKey": ["kms:GenerateDataKey"],
