@@ -128,6 +128,12 @@ def test_a_key_encrypts_all_that_can_be_encrypted(tmp_path: Path) -> None:
     assert {one["kms_key_arn"] for one in functions.values()} == {KEY}
 
 
+OBJECTS_AND_VARIABLES = {
+    "ObjectKey": ["kms:Decrypt", "kms:GenerateDataKey"],
+    "VariablesKey": ["kms:Decrypt"],
+}
+
+
 def test_each_role_may_use_the_key_for_its_own_alone(tmp_path: Path) -> None:
     """Every statement names the key, and the context that it may be used in."""
     made = synthesized(tmp_path, f'[aws]\nkms_key = "{KEY}"\n')
@@ -138,13 +144,9 @@ def test_each_role_may_use_the_key_for_its_own_alone(tmp_path: Path) -> None:
     assert {
         name: {sid: one["Action"] for sid, one in of.items()} for name, of in found.items()
     } == {
-        **dict.fromkeys(
-            ("rows", "longer", "total"),
-            {
-                "ObjectKey": ["kms:Decrypt", "kms:GenerateDataKey"],
-                "VariablesKey": ["kms:Decrypt"],
-            },
-        ),
+        "rows": OBJECTS_AND_VARIABLES,
+        "longer": OBJECTS_AND_VARIABLES,
+        "total": OBJECTS_AND_VARIABLES,
         "state_machine": {
             "ExecutionsKey": ["kms:Decrypt", "kms:GenerateDataKey"],
             "LogDeliveryKey": ["kms:GenerateDataKey"],
