@@ -39,10 +39,11 @@ def refuse_contradictions(values: Mapping[str, Any], place: Place) -> None:
             place=place,
             remedy="write callback=True as well, or remove it",
         )
-    if values.get("heartbeat_seconds", 0) >= values.get("timeout_seconds", inf):
+    heartbeat = values.get("heartbeat_seconds")
+    if heartbeat is not None and heartbeat >= values.get("timeout_seconds", inf):
         # Amazon States Language, "Timeouts": HeartbeatSeconds must be below TimeoutSeconds.
         raise OptionError(
-            f"heartbeat_seconds={values['heartbeat_seconds']} must be below "
+            f"heartbeat_seconds={heartbeat} must be below "
             f"timeout_seconds={values['timeout_seconds']}",
             place=place,
             remedy="write fewer seconds between heartbeats, or a longer time limit",

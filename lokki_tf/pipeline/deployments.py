@@ -371,7 +371,9 @@ def _show(stack: Stack, plan: Planned, account: str, verbose: bool, *, err: bool
 
 def _require_terminal(approved: bool, stack: Stack, command: str) -> None:
     """Raise an error if a confirmation is required and cannot be given."""
-    if not approved and not sys.stdin.isatty() and "ipykernel" not in sys.modules:
+    from lokki_tf.reporting.notebook import in_notebook
+
+    if not approved and not sys.stdin.isatty() and not in_notebook():
         does = stack.command(f"{command} --auto-approve")
         raise UnconfirmedError(
             f"{command} asks for confirmation, and there is no terminal",

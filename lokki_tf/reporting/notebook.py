@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def in_notebook() -> bool:
     """Return whether the process is the kernel of a notebook."""
-    return "ipykernel" in sys.modules and "IPython" in sys.modules
+    shell = "IPython" in sys.modules and sys.modules["IPython"].get_ipython()
+    return hasattr(shell, "kernel")
 
 
 class NotebookProgress:

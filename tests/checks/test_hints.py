@@ -143,7 +143,7 @@ CONTRADICTS = [
     (int | None, str), (int | float, str | bytes), (Alone, Base),
     (Base, int), (str, Color), (str, dt.date), (str, pathlib.Path), (decimal.Decimal, float),
     (list, tuple), (list, set), (list, dict), (dict, list), (list, abc.Mapping), (dict, str),
-    (abc.Mapping, abc.Sequence), (abc.Sequence, dict), (list[int], str), (abc.Iterable[int], int),
+    (abc.Sequence, dict), (list[int], str), (abc.Iterable[int], int),
     (list[int], list[str]), (list[int], abc.Sequence[str]), (abc.Iterable[int], list[str]),
     (list[float], list[int]), (list[int] | None, list[str]), (list[list], list[str]),
     (list[int], list[str]), (list[Base], list[Alone]), (set[int], frozenset[int]),

@@ -74,3 +74,20 @@ def test_a_description_without_data(local_aws: LocalAws) -> None:
     data = {"input", "inputDetails", "output", "outputDetails"}
     assert whole.keys() - described.keys() == data
     assert described["status"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("topics", [[], ["arn:aws:sns:us-east-1:123456789012:objects"]])
+def test_a_bucket_says_whether_eventbridge_receives_its_events(
+    local_aws: LocalAws, bucket: str, topics: list[str]
+) -> None:
+    """The configuration is returned as it was written, with and without other notifications."""
+    s3, sns = local_aws.client("s3"), local_aws.client("sns")
+    for topic in topics:
+        sns.create_topic(Name=topic.rpartition(":")[2])
+    others = [{"Id": "one", "TopicArn": one, "Events": ["s3:ObjectCreated:*"]} for one in topics]
+    for written in ({"EventBridgeConfiguration": {}}, {}):
+        wanted = {**written, **({"TopicConfigurations": others} if others else {})}
+        s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=wanted)
+        found = s3.get_bucket_notification_configuration(Bucket=bucket)
+        found.pop("ResponseMetadata")
+        assert found == wanted

@@ -77,7 +77,9 @@ def return_event_bridge() -> None:
         made = self.backend.get_bucket_notification_configuration(self.bucket_name)
         if made and made.event_bridge is not None:
             text = body.decode() if isinstance(body, bytes) else body
-            head, end, _ = text.rpartition("</NotificationConfiguration>")
+            # moto closes the element at once if it is empty.
+            end = "</NotificationConfiguration>"
+            head = text.removesuffix(end) if text.endswith(end) else f"{text.removesuffix('/>')}>"
             body = f"{head}<EventBridgeConfiguration/>{end}"
         return status, headers, body
 
