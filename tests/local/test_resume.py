@@ -12,7 +12,7 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
-STEPS, KILLS = 200, 50
+STEPS, KILLS = 200, 20
 SCRIPT = f"""
 from pathlib import Path
 from time import sleep
