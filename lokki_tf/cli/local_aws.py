@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -68,7 +69,7 @@ def run_on_local_aws(
 def _show_output(lines: list[str]) -> None:
     """Print what the steps have printed, without the tracebacks that Lambda adds."""
     hidden = False
-    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+    for line, following in zip_longest(lines, lines[1:], fillvalue=""):
         is_error = line.startswith("[ERROR] ") and following.startswith("Traceback (most recent")
         hidden = is_error or (hidden and line.startswith(("Traceback (most recent", " ")))
         if not hidden:

@@ -206,6 +206,9 @@ def test_the_command_prints_the_result_alone(tmp_path: Path) -> None:
     done, here = _command(tmp_path, "--local-aws", *quiet), _command(tmp_path, *quiet)
     assert (done.stdout, done.stderr) == ("[0.5]\n", "printed by a step\n")
     assert (here.stdout, here.stderr) == (done.stdout, done.stderr)
+    silent = SCRIPT.replace('print("printed by a step")', "pass")
+    done = _command(tmp_path, "--local-aws", *quiet, script=silent)
+    assert (done.stdout, done.stderr) == ("[0.5]\n", "")
 
 
 def test_a_step_that_fails_is_shown_with_its_traceback(tmp_path: Path) -> None:
