@@ -87,6 +87,8 @@ def _problem(key: str, value: object) -> str:
         return "must be Unicode"
     if "${" in value:  # IAM and Terraform replace it
         return 'must not contain "${"'
+    if "*" in value or "?" in value:  # meant as a pattern, and a wildcard of IAM
+        return 'is taken as it is and must not contain "*" or "?"'
     if key == "Key" and not value:
         return "must be the key of an object"
     return f"must have at most {MOST_KEY_BYTES:,} bytes" if size > MOST_KEY_BYTES else ""

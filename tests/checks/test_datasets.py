@@ -67,6 +67,8 @@ def of_key(name: str):
         (lambda: S3Csv(BUCKET, ""), "key of an object"),
         (lambda: S3Csv(BUCKET, "x" * 1025), "at most 1,024 bytes"),
         (lambda: S3Csv(BUCKET, "a${b}"), "must not contain"),
+        (lambda: S3Csv(BUCKET, "days/*.csv"), "is taken as it is"),
+        (lambda: S3Objects(BUCKET, "days/2024-0?"), "is taken as it is"),
         (lambda: S3Objects(BUCKET, "ü" * 513), "at most 1,024 bytes"),
         (lambda: S3Csv(BUCKET, "k", header=[]), "list of names"),
         (lambda: S3Csv(BUCKET, "k", header=["a", "a"]), "different names"),
