@@ -91,6 +91,28 @@ def with_values(
     return tuple(replace(one, default=given.get(one.name, one.default)) for one in parameters)
 
 
+def refuse_missing(
+    parameters: tuple[FlowParameter, ...], given: Mapping[str, Any], name: str
+) -> None:
+    """Raise an error for parameters that have neither a value nor a default.
+
+    Args:
+        parameters: Parameters of a flow or of another pipeline.
+        given: Values by name.
+        name: Name of the flow or pipeline, for the error.
+
+    Raises:
+        BindingError: With its signature.
+    """
+    missing = [one.name for one in parameters if one.default is REQUIRED and one.name not in given]
+    if missing:
+        raise BindingError(
+            f"parameters of {name!r}: {', '.join(map(repr, missing))} must have a value",
+            place=calling_place(),
+            remedy=f"its signature is {signature(parameters, name)}",
+        )
+
+
 def checked(
     parameters: tuple[FlowParameter, ...], given: Mapping[str, Any], name: str, kind: str = "flow"
 ) -> None:

@@ -59,6 +59,8 @@ _OF_EXECUTIONS: Mapping[str, str] = {
     "detail.cause": _TEXT,
     "detail.redriveCount": _NUMBER,
 }
+_MOST_INPUT = 262_144  # bytes; Step Functions Developer Guide, "Quotas"
+_MOST_SHOWN = 200  # characters of a trigger in a message
 _STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 
 
@@ -66,9 +68,9 @@ def check(definition: Definition) -> Iterator[Finding]:
     """Check the pipeline's triggers, one by one."""
     for trigger in definition.triggers:
         for message, remedy, error in _faults(definition, trigger):
-            yield Finding(
-                "trigger", f"{trigger!r}: {message}", definition.place, remedy, error=error
-            )
+            text = repr(trigger)
+            shown = text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 1]}…"
+            yield Finding("trigger", f"{shown}: {message}", definition.place, remedy, error=error)
 
 
 def _faults(
@@ -138,6 +140,13 @@ def _faulty_parameters(
         elif not takes_more:
             remedy = f"its parameters are: {names}"
             yield f"the pipeline has no parameter {name!r}", remedy, BindingError
+    size = len(json.dumps(trigger.parameters, default=str, ensure_ascii=False).encode())
+    if size > _MOST_INPUT:
+        yield (
+            f"its parameters have {size:,} bytes; an execution's input has at most {_MOST_INPUT:,}",
+            "store large data in S3 and pass its URI, or load it in a step",
+            BindingError,
+        )
     lacking = [
         one.name
         for one in declared.values()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from lokki_tf.authoring import built, checked, cleanup_of, ends_of, notice_of, routed_cleanup
 from lokki_tf.authoring.calls import placeholders_of
+from lokki_tf.authoring.flows import refuse_missing
 from lokki_tf.authoring.inclusions import Included
 from lokki_tf.authoring.inlining import SubPipeline, inlined
 from lokki_tf.authoring.options import pipeline_options
@@ -374,7 +375,7 @@ class Pipeline(Included, DeployedPipeline[R_co]):
             self._last = definition, run.outcomes
 
     def check_parameters(self, given: Mapping[str, Any]) -> None:
-        """Raise an error for unknown parameters, and for values of the wrong type or size.
+        """Raise an error for missing and unknown parameters, and wrong types or sizes of values.
 
         Values are JSON, as the input of an execution is: a tuple would arrive as a list there.
 
@@ -389,6 +390,7 @@ class Pipeline(Included, DeployedPipeline[R_co]):
         declared, routes = definition.parameters, definition.routes
         if routes is None:
             checked(declared, given, definition.name, self._kind)
+            refuse_missing(declared, given, definition.name)
             self._check_limits(given)
         elif not routes.takes_more:
             known = {one.name for one in declared}

@@ -256,6 +256,11 @@ def test_invalid_triggers_are_refused_where_they_are_made(
             "timezone must be a time zone",
         ),
         (Schedule("rate(1 day)"), BindingError, "lack parameter 'key'"),
+        (
+            Schedule("rate(1 day)", parameters={"key": "a" * 262_144}),
+            BindingError,
+            "aaa…: its parameters have 262,157 bytes; an execution's input has at most 262,144",
+        ),
         (Schedule("rate(1 day)", parameters={"key": 3}), BindingError, "must be str, got 3"),
         (
             Schedule("rate(1 day)", parameters={"key": "a", "size": Schedule.day}),

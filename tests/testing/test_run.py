@@ -54,14 +54,17 @@ def test_a_run_gives_what_a_local_run_gives(aws: LocalAws) -> None:
 
 
 def test_wrong_parameters_are_refused_before_anything_is_registered(aws: LocalAws) -> None:
-    """An unknown parameter is the error that a local run gives."""
+    """An unknown or missing parameter is the error that a local run gives."""
 
     @flow
-    def never(count: int = 1):
+    def never(count: int):
         return numbers(count)
 
-    with pytest.raises(BindingError, match="number"):
-        aws.run(never, {"number": 5})
+    for given, says in (({"number": 5}, "no parameter 'number'"), ({}, "'count' must have")):
+        with pytest.raises(BindingError, match=says):
+            aws.run(never, given)
+        with pytest.raises(BindingError, match=says):
+            never.local_run(given)
     names = aws.client("stepfunctions").list_state_machines()["stateMachines"]
     assert "never" not in {one["name"] for one in names}
 
