@@ -33,7 +33,7 @@ _APPLIED = tuple(
         *("seeds/test_orchwipy_deployed", "terraform/test_account"),
         *("terraform/test_images", "terraform/test_roles", "terraform/test_settings"),
         *("terraform/test_alarms", "terraform/test_stages", "terraform/test_terraform_refs"),
-        "terraform/test_triggers",
+        *("terraform/test_triggers", "terraform/test_started_refs"),
     )
 )
 """Modules whose tests share what one `terraform apply` creates, and so one worker."""

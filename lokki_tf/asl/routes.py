@@ -34,7 +34,7 @@ from .waits import waiting_times
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from lokki_tf.model import Definition, Route, Routes, Step
+    from lokki_tf.model import Definition, Route, Routes, Step, TextOrRef
 
 INLINE_BYTES = 16_384
 """Bytes of a state in the history; larger values are in the bucket."""
@@ -53,7 +53,7 @@ def route_states(
     functions: Mapping[Step, str],
     main: str,
     context: Collection[Step] = (),
-    machines: Mapping[str, str] = MappingProxyType({}),
+    machines: Mapping[TextOrRef, str] = MappingProxyType({}),
 ) -> tuple[dict[str, Any], int, Mapping[str, bytes], CleanupStates | None, str | None]:
     """Return the states of a routed pipeline, with the first one, and the limit of its input.
 
@@ -62,7 +62,7 @@ def route_states(
         functions: From each step to the name of its placeholder, without ``${}``.
         main: The name that the module ``__main__`` has in the zips.
         context: Steps whose code names ``run_context``.
-        machines: The placeholders for ARNs of started state machines, by their names or ARNs.
+        machines: The placeholders for ARNs of started state machines.
 
     Returns:
         ``StartAt`` and ``States``; the most bytes that an execution's input may have, as compact
@@ -84,7 +84,7 @@ class _Compiler:
         functions: Mapping[Step, str],
         main: str,
         context: Collection[Step],
-        machines: Mapping[str, str],
+        machines: Mapping[TextOrRef, str],
     ) -> None:
         self.definition = definition
         self.routes = routes

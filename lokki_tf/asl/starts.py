@@ -20,7 +20,7 @@ from .text import Template
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from lokki_tf.model import Node, StartedPipeline
+    from lokki_tf.model import Node, StartedPipeline, TextOrRef
 
 STARTS_PLACEHOLDER = "lokki_starts_arn"
 """The template's placeholder for the function that moves values of started pipelines."""
@@ -45,14 +45,14 @@ BUILT_IN = frozenset(_OF_SERVICE)
 """Errors of Step Functions that the states of a start retry."""
 
 
-def machine_placeholders(nodes: Iterable[Node], taken: Collection[str]) -> dict[str, str]:
-    """Return the placeholders for ARNs of started state machines, by their names or ARNs.
+def machine_placeholders(nodes: Iterable[Node], taken: Collection[str]) -> dict[TextOrRef, str]:
+    """Return the placeholders for ARNs of started state machines, by their names, ARNs or refs.
 
     Args:
         nodes: The nodes that start pipelines.
         taken: Other placeholders.
     """
-    found: dict[str, str] = {}
+    found: dict[TextOrRef, str] = {}
     for node in nodes:
         machine = _started(node).machine
         if machine not in found:

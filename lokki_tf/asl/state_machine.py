@@ -52,7 +52,7 @@ from .waits import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from lokki_tf.model import AnyNode, Definition, FlowParameter, Step
+    from lokki_tf.model import AnyNode, Definition, FlowParameter, Step, TextOrRef
 
 _TEMPLATE_NAMES = {
     *(STORE_VARIABLE, BUCKET_VARIABLE, PREFIX_VARIABLE, "partition"),
@@ -77,7 +77,7 @@ class StateMachine:
         most_parameters: Most bytes of an execution's input, as compact JSON.
         inline: Layouts of the items of inline maps, by the maps' names.
         cleanup: The states that run the cleanup step, if there is one.
-        machines: The placeholders for ARNs of started state machines, by their names or ARNs.
+        machines: The placeholders for ARNs of started state machines.
         check: The state that takes a slot, of a pipeline with a limit of runs.
         room: Bytes that an item of a dataset has beside the longest further values, by map.
     """
@@ -93,7 +93,7 @@ class StateMachine:
     most_parameters: int = quotas.STATE_BYTES
     inline: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cleanup: CleanupStates | None = None
-    machines: Mapping[str, str] = field(default_factory=dict)
+    machines: Mapping[TextOrRef, str] = field(default_factory=dict)
     check: str | None = None
     room: Mapping[str, int] = field(default_factory=dict)
 
@@ -157,7 +157,7 @@ class _Compiler:
     events: dict[str, dict[str, Any]] = field(default_factory=dict)
     conditions: dict[str, dict[str, Any]] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)  # functions of conditional jobs
-    machines: dict[str, str] = field(default_factory=dict)
+    machines: dict[TextOrRef, str] = field(default_factory=dict)
     started: dict[str, tuple[dict[str, Any], ...]] = field(default_factory=dict)
     answered: set[str] = field(default_factory=set)  # nodes that are answered from outside
     instants: set[str] = field(default_factory=set)  # nodes until whose results others wait

@@ -51,6 +51,8 @@ def _remedy(*calls: CallSpec) -> str:
     for call in calls:
         if _is_replaced(call.step):
             return f"run the cell of {call.place} again: the step that it calls was replaced"
+    if any(call.step.starts is not None for call in calls):
+        return 'give one a name of its own: start_pipeline(…, name="…")'
     return 'give one a name of its own: @step(name="…")'
 
 

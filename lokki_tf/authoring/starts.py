@@ -8,7 +8,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import BindingError, OptionError
-from lokki_tf.model import Literal, RetryConfig, StartedPipeline, Step, StepOptions
+from lokki_tf.model import (
+    Literal,
+    RetryConfig,
+    StartedPipeline,
+    Step,
+    StepOptions,
+    TerraformRef,
+    TextOrRef,
+    shortened,
+)
 from lokki_tf.model.retries import lists
 from lokki_tf.tracebacks import ends_at_caller
 
@@ -27,7 +36,8 @@ if TYPE_CHECKING:
     from .keywords import Retry
 
 _ARN = re.compile(r"arn:[\w-]+:states:[\w-]+:\d{12}:stateMachine:[\w-]+", re.ASCII)
-_NAME = re.compile(r"[\w-]{1,80}", re.ASCII)
+_LONGEST_NAME = 80
+_NAME = re.compile(rf"[\w-]{{1,{_LONGEST_NAME}}}", re.ASCII)
 
 
 @ends_at_caller
@@ -57,7 +67,7 @@ class Start(Arrowed, Followed[CallSpec]):
 
 @ends_at_caller
 def start_pipeline(
-    pipeline: str,
+    pipeline: TextOrRef,
     parameters: Mapping[str, Any] | None = None,
     *,
     trust: bool = False,
@@ -75,13 +85,15 @@ def start_pipeline(
     the one that was made last, those in the same file first.
 
     Args:
-        pipeline: The pipeline's name, or the ARN of its state machine. In a stage, the pipeline of
-            the same stage is started, unless it is an ARN.
+        pipeline: The pipeline's name, or the ARN of its state machine, which may be a
+            :class:`lokki_tf.TerraformRef`: ``TerraformRef("aws_sfn_state_machine.prices.arn")``. In
+            a stage, the pipeline of the same stage is started, unless it is an ARN. Locally, the
+            value of a reference may be an ARN or a name.
         parameters: Its parameters by name: values, results of steps and parts of them, parameters
             of this pipeline; between arrows and in :class:`lokki_tf.Flow`, tasks and parts of them.
         trust: Whether results are read from the other pipeline's bucket, so that they may have any
             type and size. They may be pickles, and loading a pickle can run any code.
-        name: The node's name; by default the pipeline's.
+        name: The node's name; by default the pipeline's, or the name in the reference.
         retry: When, and after which errors, it is started again.
         catch: Errors that make a ``Failure`` the result, after the retries.
 
@@ -170,13 +182,19 @@ def started_pipeline(pipeline: Any, place: Place, trust: Any = False) -> Started
     """Return what is started.
 
     Args:
-        pipeline: The pipeline's name, or the ARN of its state machine.
+        pipeline: The pipeline's name, or the ARN of its state machine or a reference to it.
         place: Source location of the start.
         trust: Whether results are read from its bucket.
 
     Raises:
         OptionError: If one is invalid.
     """
+    if not isinstance(trust, bool):
+        raise OptionError(
+            f"start_pipeline(trust={trust!r}): trust must be True or False", place=place
+        )
+    if isinstance(pipeline, TerraformRef):
+        return _of_reference(pipeline, place, trust)
     known = _ARN if isinstance(pipeline, str) and ":" in pipeline else _NAME
     if not isinstance(pipeline, str) or not known.fullmatch(pipeline):
         raise OptionError(
@@ -187,11 +205,25 @@ def started_pipeline(pipeline: Any, place: Place, trust: Any = False) -> Started
             if not is_pipeline(pipeline)
             else "pass its name; to include its steps in this pipeline, call it",
         )
-    if not isinstance(trust, bool):
-        raise OptionError(
-            f"start_pipeline(trust={trust!r}): trust must be True or False", place=place
-        )
     return StartedPipeline(pipeline.rpartition(":")[2], pipeline, trust)
+
+
+def _of_reference(pipeline: TerraformRef, place: Place, trust: bool) -> StartedPipeline:
+    if pipeline.address.endswith(".name") and not pipeline.before:
+        raise OptionError(
+            f"start_pipeline({pipeline!r}, …) must refer to the ARN of a state machine",
+            place=place,
+            remedy='refer to its attribute arn: TerraformRef("aws_sfn_state_machine.prices.arn")',
+        )
+    if trust:
+        raise OptionError(
+            f"start_pipeline({pipeline!r}, trust=True): the bucket with the results is not known, "
+            "because its name depends on the pipeline's",
+            place=place,
+            remedy="write the pipeline's name or ARN; or leave trust= out, and let its last step "
+            "return JSON of at most 128,000 bytes",
+        )
+    return StartedPipeline(shortened(pipeline.label, _LONGEST_NAME), pipeline)
 
 
 _STEPS: dict[tuple[StartedPipeline, str], Step] = {}

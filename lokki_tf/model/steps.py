@@ -10,6 +10,7 @@ from lokki_tf.errors import Place
 
 from .names import shortened
 from .options import StepOptions
+from .terraform_refs import TerraformRef, TextOrRef
 
 _NAME_LENGTH = 80
 
@@ -20,7 +21,8 @@ class StartedPipeline:
 
     Args:
         name: Its name in the user's code.
-        machine: The name of its state machine, which includes the stage, or the ARN.
+        machine: The name of its state machine, which includes the stage, or the ARN, which may be
+            known only to Terraform.
         trust: Whether its results are read from its bucket, where they may be pickles.
         takes: Of a routed pipeline: its parameters, each with the name of the value in the state.
         result: Of a routed pipeline: the name of its result in the state; ``None`` if it is not
@@ -29,7 +31,7 @@ class StartedPipeline:
     """
 
     name: str
-    machine: str
+    machine: TextOrRef
     trust: bool = False
     takes: tuple[tuple[str, str], ...] = ()
     result: str | None = None
@@ -38,11 +40,13 @@ class StartedPipeline:
     @property
     def is_arn(self) -> bool:
         """Whether ``machine`` is an ARN."""
-        return self.machine.startswith("arn:")
+        return isinstance(self.machine, TerraformRef) or self.machine.startswith("arn:")
 
     @property
     def machine_name(self) -> str:
-        """The name of its state machine."""
+        """The name of its state machine; of a reference to Terraform, the name in the address."""
+        if isinstance(self.machine, TerraformRef):
+            return self.machine.label
         return self.machine.rpartition(":")[2]
 
 

@@ -64,6 +64,12 @@ class TerraformRef:
         """The reference as Terraform's text."""
         return self.filled(f"${{{self.address}}}")
 
+    @property
+    def label(self) -> str:
+        """The name of what it refers to: ``rows`` of ``aws_dynamodb_table.rows.arn``."""
+        first, *names = self.address.split(".")
+        return re.sub(r"\[(\d+)\]", r"-\1", names[first == "data"])
+
     def filled(self, value: str) -> str:
         """Return a value with the texts before and after it.
 

@@ -13,12 +13,23 @@ from lokki_tf.authoring.parameters import accepts
 from lokki_tf.errors import (
     AlreadyRunning,
     BindingError,
+    ConfigError,
     DefinitionError,
     LoopError,
     RunTimeoutError,
     StepFailed,
 )
-from lokki_tf.model import REQUIRED, Finding, Literal, Map, Node, Wait, findings_of, signature
+from lokki_tf.model import (
+    REQUIRED,
+    Finding,
+    Literal,
+    Map,
+    Node,
+    TerraformRef,
+    Wait,
+    findings_of,
+    signature,
+)
 
 from .limits import compiled
 
@@ -65,7 +76,9 @@ def remember(pipeline: Startable) -> None:
     _KNOWN[id(pipeline)] = pipeline
 
 
-def _found(definition: Definition) -> dict[StartedPipeline, Startable | None]:
+def _found(
+    definition: Definition, config: Config | None = None
+) -> dict[StartedPipeline, Startable | None]:
     """Return what a pipeline starts, with the pipelines of this process that have the names.
 
     Of several with one name it is the one that was made last, first among those of the files that
@@ -75,13 +88,35 @@ def _found(definition: Definition) -> dict[StartedPipeline, Startable | None]:
     # made has no name yet.
     known = [one for reference in _KNOWN.valuerefs() if (one := reference()) is not None]
     found: dict[StartedPipeline, Startable | None] = {}
-    for started in _starts(definition):
-        named = [one for one in known if getattr(one, "name", None) == started.name]
+    for started, node in _starts(definition).items():
+        try:
+            name = _name_of(node, config)
+        except ConfigError:
+            found[started] = None
+            continue
+        named = [one for one in known if getattr(one, "name", None) == name]
         named = [one for one in named if not one.is_part]
         files = {one.place.file for one in definition.started if one.step.starts == started}
         near = [one for one in named if one.made_in in files and not one.made_in.startswith("<")]
         found[started] = next(reversed(near or named), None)
     return found
+
+
+def _name_of(node: Node, config: Config | None, stage: str | None = None) -> str:
+    """Return the name of the pipeline that a node starts; a reference has a local value.
+
+    Raises:
+        ConfigError: If the reference has no value.
+    """
+    started = node.step.starts
+    assert started is not None
+    if not isinstance(started.machine, TerraformRef):
+        return started.name
+    from lokki_tf.config import load_config, local_value
+
+    what = f"the start of pipeline {started.name!r}"
+    known = local_value(started.machine, config or load_config(stage=stage), what, node.place)
+    return known.rpartition(":")[2]
 
 
 def started_pipelines(definition: Definition) -> list[Startable]:
@@ -112,15 +147,16 @@ def with_starts(
 
     Raises:
         BindingError: If no pipeline of this process has the name of one that is started.
+        ConfigError: If one is a reference to Terraform without a value.
     """
-    starts, here = _starts(definition), _found(definition)
+    starts, here = _starts(definition), _found(definition, config)
     for started, node in starts.items():
         if here[started] is None:
+            name = _name_of(node, config, settings.stage)
             raise BindingError(
-                f"pipeline {started.name!r} is started, and no pipeline of this process has that "
-                "name",
+                f"pipeline {name!r} is started, and no pipeline of this process has that name",
                 place=node.place,
-                remedy=_did_you_mean(started.name)
+                remedy=_did_you_mean(name)
                 or "import the module that makes it; a local run starts it here",
             )
     scale, stage = settings.wait_scale, settings.stage
@@ -341,7 +377,8 @@ def _check_starts(definition: Definition) -> Iterator[Finding]:
     here = _found(definition)
     for node in definition.started:
         assert node.step.starts is not None
-        pipeline, name = here[node.step.starts], node.step.starts.name
+        pipeline = here[node.step.starts]
+        name = pipeline.name if pipeline is not None else _written_name(node.step.starts)
         if name == definition.name or (
             pipeline is not None and _reaches(pipeline, definition.name, set())
         ):
@@ -363,9 +400,14 @@ def _reaches(pipeline: Startable, name: str, seen: set[str]) -> bool:
         return False
     seen.add(pipeline.name)
     starts = _starts(pipeline.definition)
-    return any(one.name == name for one in starts) or any(
+    return any(_written_name(one) == name for one in starts) or any(
         _reaches(one, name, seen) for one in started_pipelines(pipeline.definition)
     )
+
+
+def _written_name(started: StartedPipeline) -> str | None:
+    """Return the name of a started pipeline, unless only Terraform knows it."""
+    return None if isinstance(started.machine, TerraformRef) else started.name
 
 
 def _misfits(node: Node, pipeline: Startable) -> Iterator[Finding]:

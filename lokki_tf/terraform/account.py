@@ -25,6 +25,7 @@ class Account:
         domain: The suffix of its services' host names.
         refs: Returns the value of a reference to other Terraform resources; by default its
             expression.
+        written: Returns the text of an expression of Terraform.
     """
 
     number: str
@@ -32,6 +33,7 @@ class Account:
     partition: str = "aws"
     domain: str = "amazonaws.com"
     refs: Callable[[TerraformRef], str] = shown
+    written: Callable[[str], str] = "${{{}}}".format
 
     @overload
     def text(self, value: TextOrRef) -> str: ...

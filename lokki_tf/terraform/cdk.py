@@ -230,7 +230,7 @@ def value_of(ref: TerraformRef) -> str:
     Args:
         ref: The reference.
     """
-    return ref.filled(_token(f"${{{ref.address}}}"))
+    return ref.filled(written(ref.address))
 
 
 def value_in_json(ref: TerraformRef) -> str:
@@ -240,11 +240,20 @@ def value_in_json(ref: TerraformRef) -> str:
         ref: The reference.
     """
     quoted = f"jsonencode(tostring({ref.address}))"
-    return ref.filled(_token(f"${{substr({quoted}, 1, length({quoted}) - 2)}}"))
+    return ref.filled(written(f"substr({quoted}, 1, length({quoted}) - 2)"))
 
 
-def _token(expression: str) -> str:
-    return str(core.Token.as_string(_expressions(_in_use or preferred())(expression)))
+def written(expression: str) -> str:
+    """Return a token that the library writes as an expression.
+
+    Args:
+        expression: The expression, in Terraform's language.
+    """
+    return _token(f"${{{expression}}}")
+
+
+def _token(text: str) -> str:
+    return str(core.Token.as_string(_expressions(_in_use or preferred())(text)))
 
 
 @cache

@@ -168,16 +168,18 @@ def run_jobs(
     ]
 
 
-def start_pipelines(machines: Sequence[str], rule: str) -> list[Statement]:
+def start_pipelines(
+    machines: Sequence[str], executions: Sequence[str], rule: str
+) -> list[Statement]:
     """Allow a state machine to start others, and to wait for their executions.
 
     Source: Step Functions Developer Guide, "IAM policies for calling Step Functions".
 
     Args:
         machines: ARNs of the other state machines.
+        executions: Patterns of the ARNs of their executions.
         rule: ARN of the rule.
     """
-    executions = [f"{arn.replace(':stateMachine:', ':execution:')}:*" for arn in machines]
     actions = ["states:DescribeExecution", "states:StopExecution"]
     return [
         _allow("StartPipelines", ["states:StartExecution"], machines),

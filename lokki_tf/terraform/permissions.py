@@ -19,7 +19,7 @@ from .datasets import read_datasets
 from .names import ROLE_NAME_LENGTH, SCHEDULE_NAME_LENGTH, prefix_of
 from .plan import JOB_LOG_GROUP, functions_named, helper_name, queue_name
 from .settings import PIPELINE_TAG, STAGE_TAG
-from .starts import machine_arn, started_in, store_of
+from .starts import executions_arn, machine_arn, started_in, store_of
 from .triggers import schedule_name, scheduled_triggers
 
 if TYPE_CHECKING:
@@ -306,12 +306,15 @@ class Permissions:
 
     def _of_starts(self) -> list[Statement]:
         """Allow to start other pipelines and wait for them, with Step Functions' own rule."""
-        arns = [machine_arn(one, self.account) for one in started_in(self.plan.definition)]
-        if not arns:
+        started = started_in(self.plan.definition)
+        if not started:
             return []
+        arns, executions = (
+            list(dict.fromkeys(made(one, self.account) for one in started))
+            for made in (machine_arn, executions_arn)
+        )
         rule = "rule/StepFunctionsGetEventsForStepFunctionsExecutionRule"
-        arns = list(dict.fromkeys(arns))
-        statements = iam.start_pipelines(arns, self.account.arn("events", rule))
+        statements = iam.start_pipelines(arns, executions, self.account.arn("events", rule))
         if self.key:  # for their outputs
             read = kms.for_executions(self.key, arns, writes=False, sid="StartedExecutionsKey")
             statements.append(read)

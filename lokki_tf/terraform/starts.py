@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from lokki_tf.asl import store_placeholder
+from lokki_tf.model import TerraformRef
 
 from .account import Account
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lokki_tf.model import Definition, StartedPipeline
+    from lokki_tf.model import Definition, StartedPipeline, TextOrRef
 
 
 def started_in(definition: Definition) -> dict[StartedPipeline, None]:
@@ -30,9 +32,30 @@ def machine_arn(started: StartedPipeline, account: Account) -> str:
         started: What is started.
         account: The account and region of the pipeline that starts it.
     """
-    if started.is_arn:
-        return started.machine
-    return account.arn("states", f"stateMachine:{started.machine}")
+    machine = account.text(started.machine)
+    if started.is_arn and not _is_name(machine):
+        return machine
+    return account.arn("states", f"stateMachine:{machine}")
+
+
+def executions_arn(started: StartedPipeline, account: Account) -> str:
+    """Return the pattern of the ARNs of a state machine's executions.
+
+    Args:
+        started: What is started.
+        account: The account and region of the pipeline that starts it.
+    """
+    arn, parts = machine_arn(started, account), (":stateMachine:", ":execution:")
+    if isinstance(started.machine, TerraformRef) and "${" in arn:  # no ARN, but an expression
+        ref = started.machine
+        text = f'"{ref.expression}"' if ref.before or ref.after else ref.address
+        return account.written(f'replace({text}, "{parts[0]}", "{parts[1]}")') + ":*"
+    return f"{arn.replace(*parts)}:*"
+
+
+def _is_name(machine: str) -> bool:
+    """Return whether the value of a reference is a name, as it may be without Terraform."""
+    return bool(re.fullmatch(r"[\w-]+", machine, re.ASCII))
 
 
 def store_of(
@@ -47,6 +70,7 @@ def store_of(
     """
     if artifact_bucket:
         return artifact_bucket, f"{started.machine_name}/"
+    assert isinstance(started.machine, str)  # the bucket of a reference is not known
     if started.is_arn:
         _, partition, _, region, number, *_ = started.machine.split(":")
         account = Account(number, region, partition)
@@ -55,7 +79,7 @@ def store_of(
 
 def started_values(
     definition: Definition,
-    placeholders: Mapping[str, str],
+    placeholders: Mapping[TextOrRef, str],
     account: Account,
     artifact_bucket: str | None,
 ) -> dict[str, str]:
@@ -63,7 +87,8 @@ def started_values(
 
     Args:
         definition: The pipeline, under its settings.
-        placeholders: The placeholders of ARNs, by the state machines' names or ARNs.
+        placeholders: The placeholders of ARNs, by the state machines' names, ARNs
+            or references.
         account: The account and region.
         artifact_bucket: As for :func:`store_of`.
     """

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 TABLE = TerraformRef("aws_dynamodb_table.rows.arn")
 BUCKET = TerraformRef("aws_s3_bucket.raw.bucket")
 TEXT = TerraformRef("local.text")
+MACHINE = TerraformRef("aws_sfn_state_machine.other.arn")
 ODD = 'quoted "text", back\\slash, ${not.terraform} %{if}\nline €'
 OWN = (
     'resource "aws_s3_bucket" "raw" {\n  bucket = "raw-data"\n}\n'
@@ -438,7 +439,8 @@ def test_a_queue_is_known_by_its_arn(tmp_path: Path) -> None:
     [
         (lambda: Parameter("x", str, default=TEXT), OptionError, "default of parameter 'x'"),
         (lambda: defaulted.definition, OptionError, "default of parameter 'where'"),
-        (lambda: start_pipeline(TEXT), OptionError, "requires the name of a deployed pipeline"),
+        (lambda: start_pipeline(MACHINE, trust=True), OptionError, "bucket with the results"),
+        (lambda: start_pipeline(TerraformRef("a.b.name")), OptionError, "refer to the ARN of a"),
         (lambda: lines({TEXT: 1}), BindingError, "as a key of a dict"),
         (lambda: step(name=TEXT)(closed.step.function), NamingError, "must be a string, got Terr"),
         (lambda: ref_chain_of_text.local_run({"text": TEXT}), BindingError, "text must be str"),

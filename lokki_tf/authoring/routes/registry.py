@@ -20,6 +20,8 @@ from .returns import Ways
 from .route import route_of
 
 if TYPE_CHECKING:
+    from lokki_tf.model import TextOrRef
+
     from ..keywords import Catch, Retry, RouteKeywords
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -99,7 +101,7 @@ class Registry:
 
     def start_pipeline(
         self,
-        pipeline: str,
+        pipeline: TextOrRef,
         parameters: Mapping[str, str] | Sequence[str] = (),
         *,
         name: str | None = None,
@@ -113,10 +115,11 @@ class Registry:
         What holds for :func:`lokki_tf.start_pipeline` holds here.
 
         Args:
-            pipeline: The pipeline's name, or the ARN of its state machine.
+            pipeline: The pipeline's name, or the ARN of its state machine, which may be a
+                :class:`lokki_tf.TerraformRef`.
             parameters: Names of values in the state that become its parameters; a dict if the
                 parameters have other names: ``{"day": "date"}`` passes ``date`` as ``day``.
-            name: The step's name; by default the pipeline's.
+            name: The step's name; by default the pipeline's, or the name in the reference.
             result: The name under which the result is added to the state.
             next: The next step; without it, this pipeline ends.
             retry: When, and after which errors, it is started again.

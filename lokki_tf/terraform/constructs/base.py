@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lokki_tf.asl.text import escaped
 from lokki_tf.model import TerraformRef
 from lokki_tf.terraform.account import Account
-from lokki_tf.terraform.cdk import aws, value_in_json, value_of
+from lokki_tf.terraform.cdk import aws, value_in_json, value_of, written
 from lokki_tf.terraform.names import prefix_of
 from lokki_tf.terraform.permissions import Permissions, permissions_of
 from lokki_tf.terraform.policies import own_policies
@@ -194,6 +194,7 @@ def _account(scope: PipelineScope) -> Account:
         partition.partition,
         partition.dns_suffix,
         value_of,
+        written,
     )
 
 
