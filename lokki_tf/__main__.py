@@ -1,4 +1,4 @@
-"""``python -m lokki_tf``: what belongs to no single pipeline."""
+"""``lokki-tf``, also ``python -m lokki_tf``: what belongs to no single pipeline."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import signal
 import click
 
 from lokki_tf.errors import LokkiError
+from lokki_tf.tool.completion import completion_command
+from lokki_tf.tool.doctor import doctor_command
+from lokki_tf.tool.init import init_command
+from lokki_tf.tracebacks import print_error
 from lokki_tf.version import __version__
 
 _SETTINGS = """
@@ -27,6 +31,17 @@ def commands() -> None:
 
     A pipeline's own commands belong to its script: python pipeline.py --help
     """
+
+
+commands.add_command(init_command)
+commands.add_command(doctor_command)
+commands.add_command(completion_command)
+
+
+@commands.command("version")
+def version() -> None:
+    """Print the version of lokki_tf."""
+    click.echo(f"lokki_tf {__version__}")
 
 
 @commands.command("local-aws")
@@ -51,5 +66,20 @@ def local_aws(region: str) -> None:
         raise click.ClickException(str(error)) from None
 
 
+def main() -> None:
+    """Run a command of ``lokki-tf``.
+
+    Raises:
+        SystemExit: Always, with the exit code: 1 if it failed, 2 for wrong use, 130 after Ctrl-C.
+    """
+    try:
+        commands()
+    except LokkiError as error:
+        from lokki_tf.cli.commands import status_of
+
+        print_error(error)
+        raise SystemExit(status_of(error)) from None
+
+
 if __name__ == "__main__":
-    commands(prog_name="python -m lokki_tf")
+    main()

@@ -141,14 +141,11 @@ def find_provider(program: Program, environ: Mapping[str, str] = os.environ) -> 
     Raises:
         MissingToolError: If the provider cannot be obtained.
     """
+    found_here = provider_on_computer(program, environ)
+    if found_here is not None:
+        return found_here
     configuration = _user_configuration(environ)
-    if configuration and "provider_installation" in configuration.read_text():
-        return ProviderSource(configuration=configuration)
-    named = environ.get(MIRROR_VARIABLE)
-    if named:
-        return _named_mirror(Path(named), program, configuration)
-    implied = (_versions(folder, program.registry) for folder in _implied_folders(environ))
-    if any(implied) or _is_reachable(program.registry):
+    if _is_reachable(program.registry):
         return ProviderSource(configuration=configuration)
     found = find_mirror(program.registry)
     if found is None:
@@ -164,6 +161,31 @@ def find_provider(program: Program, environ: Mapping[str, str] = os.environ) -> 
             "written, or HTTPS_PROXY to a proxy",
         )
     return ProviderSource(found, configuration, _versions(found, program.registry))
+
+
+def provider_on_computer(
+    program: Program, environ: Mapping[str, str] = os.environ
+) -> ProviderSource | None:
+    """Return where Terraform gets the provider without its registry; ``None`` if nowhere.
+
+    Folders in which administrators keep mirrors are not among these places: they are used if the
+    registry cannot be reached.
+
+    Args:
+        program: The Terraform that will be run.
+        environ: Environment variables.
+
+    Raises:
+        MissingToolError: If ``LOKKI_PROVIDER_MIRROR`` names a folder without the provider.
+    """
+    configuration = _user_configuration(environ)
+    if configuration and "provider_installation" in configuration.read_text():
+        return ProviderSource(configuration=configuration)
+    named = environ.get(MIRROR_VARIABLE)
+    if named:
+        return _named_mirror(Path(named), program, configuration)
+    implied = (_versions(folder, program.registry) for folder in _implied_folders(environ))
+    return ProviderSource(configuration=configuration) if any(implied) else None
 
 
 def find_mirror(registry: str) -> Path | None:

@@ -26,12 +26,12 @@ _ALLOWED = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 def check(definition: Definition) -> Iterator[Finding]:
     """Check the pipeline's and the steps' names."""
-    yield from _name("pipeline", definition.name, definition.place)
+    yield from findings_of("pipeline", definition.name, definition.place)
     if definition.parameters:
         yield from _reserved(definition)
     seen: dict[str, Step] = {}
     for step in definition.steps:
-        yield from _name("step", step.name, step.place)
+        yield from findings_of("step", step.name, step.place)
         other = seen.setdefault(str(step.name).lower(), step)
         if other is step:
             continue
@@ -53,7 +53,14 @@ def _reserved(definition: Definition) -> Iterator[Finding]:
         yield Finding("name", problem, definition.place, "rename it", error=NamingError)
 
 
-def _name(what: str, name: object, place: Place | None) -> Iterator[Finding]:
+def findings_of(what: str, name: object, place: Place | None) -> Iterator[Finding]:
+    """Check one name.
+
+    Args:
+        what: ``pipeline`` or ``step``.
+        name: The name.
+        place: Source location of what has it.
+    """
     if not isinstance(name, str) or not name:
         problem = f"a {what}'s name must be a string that is not empty, got {name!r}"
     elif not _ALLOWED.fullmatch(name):

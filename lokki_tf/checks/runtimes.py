@@ -7,6 +7,7 @@ no longer be created. A deprecated runtime receives no security patches and no s
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 from lokki_tf.errors import OptionError
@@ -19,11 +20,21 @@ if TYPE_CHECKING:
 
     from lokki_tf.model import Definition
 
-DEPRECATED = {"python3.9": "15 December 2025", "python3.10": "31 October 2026"}
-"""The dates on which AWS deprecated runtimes that can still be created.
+DEPRECATED = ("python3.9", "python3.10")
+"""Deprecated runtimes that can still be created.
 
 Source: the guide above, "Deprecated runtimes"; for 3.10 also the notice of AWS Health "Lambda end
 of support for Python 3.10".
+"""
+DEPRECATIONS = {
+    "python3.9": date(2025, 12, 15),
+    "python3.10": date(2026, 10, 31),
+    "python3.11": date(2027, 6, 30),
+    "python3.12": date(2028, 10, 31),
+    "python3.13": date(2029, 6, 30),
+    "python3.14": date(2029, 6, 30),
+}
+"""The date on which AWS deprecates each runtime, as the guide above announced it in September 2026.
 """
 
 
@@ -41,8 +52,8 @@ def check(definition: Definition) -> Iterator[Finding]:
                     f"choose {rule.expected}",
                     error=OptionError,
                 )
-        since = DEPRECATED.get(step.options.python_runtime)
-        if since and not step.in_image:
+        if step.options.python_runtime in DEPRECATED and not step.in_image:
+            since = day_text(DEPRECATIONS[step.options.python_runtime])
             yield Finding(
                 "lambda-runtime-deprecated",
                 f"step {step.name!r} has python_runtime={step.options.python_runtime!r}, which AWS "
@@ -52,3 +63,12 @@ def check(definition: Definition) -> Iterator[Finding]:
                 f"choose a newer runtime, preferably {RUNTIMES[-1]}",
                 severity="warning",
             )
+
+
+def day_text(day: date) -> str:
+    """Return a date in words: ``31 October 2026``.
+
+    Args:
+        day: The date.
+    """
+    return f"{day.day} {day:%B %Y}"

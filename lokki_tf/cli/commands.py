@@ -32,7 +32,16 @@ from lokki_tf.tracebacks import ends_at_caller, print_error
 from lokki_tf.version import __version__
 
 from .answering import answer_command
-from .common import FAILED, INTERRUPTED, OWN_PROCESS, WRONG_USE, count, is_typed, typed
+from .common import (
+    COMPLETION_VARIABLE,
+    FAILED,
+    INTERRUPTED,
+    OWN_PROCESS,
+    WRONG_USE,
+    count,
+    is_typed,
+    typed,
+)
 from .deploying import deploy_command, destroy_command, plan_command, terraform_command
 from .images import images_command
 from .local import check_command, graph_command, run_command
@@ -109,14 +118,19 @@ def main(pipeline: Any, args: Sequence[str] | None = None) -> None:
         if interactive:
             raise
         print_error(error)
-        status = _status_of(error)
+        status = status_of(error)
     if interactive and status:
         raise LokkiError(f"the command failed with exit code {status}")
     if not interactive:
         raise SystemExit(status)
 
 
-def _status_of(error: LokkiError) -> int:
+def status_of(error: LokkiError) -> int:
+    """Return the exit code of a command that ends with an error.
+
+    Args:
+        error: The error.
+    """
     if isinstance(error, TerraformInterrupted):
         return INTERRUPTED
     return WRONG_USE if isinstance(error, _MISUSE) else FAILED
@@ -133,7 +147,13 @@ def _run(pipeline: Any, args: Sequence[str] | None) -> int:
         return WRONG_USE
     try:
         own = OWN_PROCESS if args is None else None
-        code = command_line(pipeline).main(args, prog_name=typed(), standalone_mode=False, obj=own)
+        code = command_line(pipeline).main(
+            args,
+            prog_name=typed(),
+            complete_var=COMPLETION_VARIABLE,
+            standalone_mode=False,
+            obj=own,
+        )
     except click.UsageError as error:
         _show_misuse(error)
         return error.exit_code

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130  # as in shells: 128 plus SIGINT's number
 STAGE = "lokki_tf.stage"
+COMPLETION_VARIABLE = "_LOKKI_TF_PIPELINE_COMPLETE"
+"""Set while a shell completes the arguments of a pipeline's script, see ``lokki-tf completion``."""
 OWN_PROCESS = object()
 """Key of the context's object that marks arguments from the process's command line."""
 

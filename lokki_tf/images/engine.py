@@ -11,8 +11,11 @@ _TIMEOUT = 3600
 """Seconds without output until a call fails: installing large packages may take minutes."""
 
 
-def connect() -> Any:
+def connect(timeout: float = _TIMEOUT) -> Any:
     """Connect to the engine in ``DOCKER_HOST``, or to the computer's own.
+
+    Args:
+        timeout: Seconds without output until a call fails.
 
     Returns:
         The client of Docker's SDK.
@@ -29,7 +32,7 @@ def connect() -> Any:
             remedy="pip install 'lokki-tf[docker]'",
         ) from None
     try:
-        client = docker.from_env(timeout=_TIMEOUT)
+        client = docker.from_env(timeout=timeout)
         client.ping()
     except (DockerException, OSError, ValueError) as error:
         where = os.environ.get("DOCKER_HOST")

@@ -87,13 +87,56 @@ def local_credentials(config: Config) -> Mapping[str, str]:
     return {} if session(config).get_credentials().access_key != "local" else dict(_DUMMY)
 
 
+def credentials_source(config: Config) -> str | None:
+    """Return where boto3 finds credentials, without any network; ``None`` if nowhere.
+
+    Roles of containers and of EC2 instances are not found, since only a server has them.
+
+    Args:
+        config: Settings, as in ``lokki.toml``.
+
+    Returns:
+        botocore's name of the source: ``env``, ``shared-credentials-file``, ``sso`` and so on.
+    """
+    made = session(config)
+    _without_servers(made, "iam-role", "container-role")
+    with translated():
+        found = made.get_credentials()
+    return None if found is None else str(found.method)
+
+
+def caller_arn(config: Config, seconds: float) -> str:
+    """Ask AWS to whom the credentials belong, and return the ARN.
+
+    Args:
+        config: Settings, as in ``lokki.toml``.
+        seconds: Time limit of the connection, and of the answer.
+
+    Raises:
+        AwsError: If AWS rejects the credentials, or cannot be reached in this time.
+    """
+    from botocore.config import Config as BotoConfig
+
+    once = BotoConfig(
+        connect_timeout=seconds, read_timeout=seconds, retries={"total_max_attempts": 1}
+    )
+    made = _client(session(config), config, "sts", None, once)
+    with translated("sts", "get_caller_identity", str(made.meta.endpoint_url)):
+        return str(made.get_caller_identity()["Arn"])
+
+
 def _has_credentials(made: Any) -> bool:
     # Without EC2's metadata service: outside EC2, its timeout takes seconds.
-    made._session.get_component("credential_provider").remove("iam-role")
+    _without_servers(made, "iam-role")
     return made.get_credentials() is not None
 
 
-def _client(made: Any, config: Config, service: str, region: str | None) -> Any:
+def _without_servers(made: Any, *names: str) -> None:
+    for name in names:
+        made._session.get_component("credential_provider").remove(name)
+
+
+def _client(made: Any, config: Config, service: str, region: str | None, more: Any = None) -> Any:
     from botocore.config import Config as BotoConfig
 
     region = region or made.region_name
@@ -110,6 +153,8 @@ def _client(made: Any, config: Config, service: str, region: str | None) -> Any:
         s3={"addressing_style": "path"} if endpoint(config) else None,
         max_pool_connections=32,
     )
+    if more is not None:
+        options = options.merge(more)
     with translated():
         return made.client(
             service, region_name=region, endpoint_url=config.aws.endpoint, config=options

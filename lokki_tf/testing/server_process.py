@@ -41,7 +41,7 @@ class ServerProcess:
         for name in _NEEDED:
             if importlib.util.find_spec(name) is None:
                 raise missing_packages(ImportError(name=name))
-        _require_moto()
+        require_moto()
         self._token = secrets.token_urlsafe(32)
         own = settings_to(replace(settings, token=self._token))
         self._process = subprocess.Popen(
@@ -103,7 +103,12 @@ class ServerProcess:
             self._process.wait()
 
 
-def _require_moto() -> None:
+def require_moto() -> None:
+    """Raise an error if the installed version of moto is not supported.
+
+    Raises:
+        MissingToolError: If it is not.
+    """
     installed = importlib.metadata.version("moto")
     oldest, first_untried = MOTO
     if not oldest <= tuple(map(int, installed.split(".")[:2])) < first_untried:

@@ -1,0 +1,1 @@
+"""The commands of ``lokki-tf``, which belong to no single pipeline."""
