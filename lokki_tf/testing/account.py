@@ -16,8 +16,9 @@ from lokki_tf.testing.settings import (
     client_environment,
     new_client,
 )
+from lokki_tf.testing.state_machines.archive import Archive
 from lokki_tf.testing.state_machines.mocks import Mocks
-from lokki_tf.testing.state_machines.record import ExecutionRecord, Settings
+from lokki_tf.testing.state_machines.record import ExecutionRecord, Settings, ignored
 from lokki_tf.testing.state_machines.services import Callbacks, Invocation, ServiceError
 
 Invoke = Callable[[str, str, bytes, str | None, str], Invocation]
@@ -52,6 +53,7 @@ class Account:
         self.runner = Runner(self.environment, self._write_log, self.launcher, settings.workers)
         self.callbacks = Callbacks()
         self.mocks = Mocks()
+        self.archive = Archive()
         self.invoke: Invoke = _nothing_deployed
         self.endings: dict[str, Ending] = {}
         self.execution_ended: ExecutionEnded | None = None
@@ -107,7 +109,6 @@ class Account:
             role: The ARN of the state machine's role; None for all permissions.
             key: The ARN of the KMS key that encrypts the executions, or None.
         """
-        more = {} if self.execution_ended is None else {"ended": self.execution_ended}
         return Settings(
             self.region(region, role),
             self.callbacks,
@@ -115,7 +116,8 @@ class Account:
             self.settings.wait_scale,
             key=key,
             mocks=self.mocks,
-            **more,
+            archive=self.archive,
+            ended=self.execution_ended or ignored,
         )
 
     def close(self) -> None:
@@ -215,10 +217,15 @@ def write_log(function: Function, stream: str, lines: Sequence[str]) -> None:
     from moto.core.utils import unix_time_millis
     from moto.logs.models import logs_backends
 
+    from lokki_tf.testing.moto_gaps.log_events import LogEvents
+
     _, _, _, region, account, *_ = function.arn.split(":")
     logs = logs_backends[account][region]
     logs.ensure_log_group(function.log_group)
     logs.ensure_log_stream(function.log_group, stream)
     moment = unix_time_millis()
     events = [{"timestamp": moment, "message": line} for line in lines if line]
+    found = logs.groups[function.log_group].streams[stream]
+    if not isinstance(found.events, LogEvents):
+        found.events = LogEvents()
     logs.put_log_events(function.log_group, stream, events)

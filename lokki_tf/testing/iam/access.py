@@ -24,6 +24,7 @@ from lokki_tf.testing.iam.policies import (
 )
 
 _MOST_DECISIONS = 100_000
+_MOST_EQUAL = 10_000
 ROLE_ID = "AROALOCALAWS"
 """The first part of the user id of all sessions. In AWS it differs by role."""
 TRUST = "trust"
@@ -121,6 +122,8 @@ class Access:
         self._sessions: dict[tuple[str, str], Session] = {}
         self._by_key: dict[str, Session] = {}
         self._decisions: deque[Decision] = deque(maxlen=_MOST_DECISIONS)
+        self._equal: dict[Decision, Decision] = {}
+        """Decisions of which ``_decisions`` has the same object again, since most repeat."""
         self._used: set[Right] = set()
         self._lock = Lock()
 
@@ -272,6 +275,7 @@ class Access:
             self._sessions.clear()
             self._by_key.clear()
             self._decisions.clear()
+            self._equal.clear()
             self._used.clear()
 
     def _context(
@@ -313,7 +317,9 @@ class Access:
             message,
         )
         with self._lock:
-            self._decisions.append(decision)
+            if len(self._equal) > _MOST_EQUAL:
+                self._equal.clear()
+            self._decisions.append(self._equal.setdefault(decision, decision))
             if verdict.allowed and request.principal.role:
                 for match in verdict.matches:
                     self._used.update(_used(request, match))

@@ -7,6 +7,7 @@ the server starts, those in ``LATE_GAPS`` before the first request to the servic
 module                  difference of moto from AWS
 ======================  ============================================================================
 ``access_control``      resources and conditions of policies are ignored, all requests are allowed
+``backends``            deleted resources stay in memory
 ``batch_jobs``          jobs run in Docker only, without retries and without the account's settings
 ``batch_resources``     compute environments require a service role and ignore updates; a revision
                         of a job definition inherits missing fields from the revision before
@@ -18,6 +19,7 @@ module                  difference of moto from AWS
 ``lambda_roles``        functions accept any role
 ``lambda_settings``     logging settings, updates of tracing and other settings are not stored
 ``state_machine_roles``       state machines accept any role
+``log_events``          an object for each line of a log
 ``managed_policies``    AWS managed policies cannot be attached
 ``schedules``           schedules accept any role and never run
 ``state_machines``      executions do nothing, or run in an interpreter without limits;
@@ -43,6 +45,7 @@ def close_gaps(account: Account) -> None:
     """Replace methods of moto before the server starts, except those in ``LATE_GAPS``."""
     from lokki_tf.testing.moto_gaps import (
         access_control,
+        backends,
         event_targets,
         lambda_functions,
         lambda_layers,
@@ -53,6 +56,8 @@ def close_gaps(account: Account) -> None:
         storage,
     )
 
+    backends.forget_instances()
+    backends.find_backends_at_once()
     access_control.control_access(account)
     event_targets.deliver_events(account)
     event_targets.refuse_details()

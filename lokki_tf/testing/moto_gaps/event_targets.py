@@ -79,9 +79,12 @@ def deliver_events(account: Account) -> None:
             plain(self, original_event, transform_input)
 
     def ended(execution: ExecutionRecord, settled: Event) -> None:
+        if execution.map_run_arn:  # AWS sends no events of the children of Map Runs
+            settled.set()
+            return
         event = status_event(execution)
         region = execution.arn.split(":")[3]
-        calls = [] if execution.map_run_arn else [*_targets(region, event)]
+        calls = [*_targets(region, event)]
 
         def deliver() -> None:
             try:

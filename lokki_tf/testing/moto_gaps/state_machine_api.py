@@ -232,24 +232,26 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
     def list_executions(self) -> Any:
         """List the executions of a state machine or a Map Run, the latest first."""
         backend = self.stepfunction_backend
-        if map_run_arn := self._get_param("mapRunArn"):
-            executions = backend.find_map_run(map_run_arn).children
-        else:
-            arn = self._get_param("stateMachineArn")
-            base = ":".join(arn.split(":")[:7])
-            executions = [
-                run
-                for run in backend.describe_state_machine(base).executions
-                if arn in (base, run.alias_arn, run.version_arn)
-            ]
         wanted = self._get_param("statusFilter")
         if wanted not in (None, *_STATUSES):
             raise ValidationException(
                 f"1 validation error detected: Value '{wanted}' at 'statusFilter' failed to "
                 f"satisfy constraint: Member must satisfy enum value set: [{', '.join(_STATUSES)}]"
             )
-        chosen = [run for run in reversed(executions) if wanted in (None, run.status)]
-        return ActionResult(self._page("executions", list(map(_item, chosen)), 100))
+        if self._get_param("mapRunArn"):
+            children = self._map_run().children
+            page = self._page("executions", children.latest(wanted), 100)
+            page["executions"] = list(map(_item, children.load(page["executions"])))
+            return ActionResult(page)
+        arn = self._get_param("stateMachineArn")
+        base = ":".join(arn.split(":")[:7])
+        chosen = [
+            run
+            for run in reversed(backend.describe_state_machine(base).executions)
+            if arn in (base, run.alias_arn, run.version_arn) and wanted in (None, run.status)
+        ]
+        page = self._page("executions", chosen, 100)
+        return ActionResult({**page, "executions": list(map(_item, page["executions"]))})
 
     def _page(self, name: str, found: list[Any], most: int) -> dict[str, Any]:
         """Return the requested page of a list."""
@@ -293,11 +295,14 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
 
     def describe_map_run(self) -> Any:
         """Describe a Map Run."""
+        return ActionResult(self._map_run().describe())
+
+    def _map_run(self) -> Any:
         arn = self._get_param("mapRunArn")
         found = self.stepfunction_backend.find_map_run(arn)
         if found is None:
             raise AWSError(f"Resource not found: '{arn}'", "ResourceNotFound", 400)
-        return ActionResult(found.describe())
+        return found
 
     def get_activity_task(self) -> Any:
         """Return a task of an activity to a worker, which waits for one up to 60 s.

@@ -285,28 +285,31 @@ class StateMachines(_Backend):  # type: ignore[misc]
     def describe_execution(self, execution_arn: str) -> Execution:
         """Return an execution, or a child execution of a Distributed Map."""
         self._validate_execution_arn(execution_arn)
-        for execution in self.all_executions():
+        for execution in self.held_executions():
             if execution.arn == execution_arn:
                 return execution
+            found = execution.find_child(execution_arn)
+            if found is not None:
+                return found
         raise ExecutionDoesNotExist(f"Execution Does Not Exist: '{execution_arn}'")
 
-    def all_executions(self) -> list[Execution]:
-        """Return all executions and, recursively, the children of their Distributed Maps."""
+    def held_executions(self) -> list[Execution]:
+        """Return all executions, and recursively the children of their Map Runs in memory."""
         executions = [
             run for state_machine in self.state_machines for run in state_machine.executions
         ]
         for run in executions:  # the list grows during the loop
-            executions += [child for map_run in run.map_runs for child in map_run.children]
+            executions += [child for map_run in run.map_runs for child in map_run.children.live()]
         return executions
 
     def find_map_run(self, arn: str) -> Any:
         """Return a Map Run, or None if it does not exist."""
-        found = (run for execution in self.all_executions() for run in execution.map_runs)
+        found = (run for execution in self.held_executions() for run in execution.map_runs)
         return next((run for run in found if run.arn == arn), None)
 
     def reset(self) -> None:
         """Stop all executions and delete all state machines."""
-        for execution in self.all_executions():
+        for execution in self.held_executions():
             execution.stop()
         super().reset()
 

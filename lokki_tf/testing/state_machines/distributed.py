@@ -10,7 +10,6 @@ from contextlib import suppress
 from uuid import uuid4
 
 from lokki_tf.testing.state_machines.batches import batches_of
-from lokki_tf.testing.state_machines.cancel_scope import CancelScope
 from lokki_tf.testing.state_machines.failures import StateFailure, Stopped
 from lokki_tf.testing.state_machines.frame import StateRun, authorize
 from lokki_tf.testing.state_machines.item_reader import read_items
@@ -31,7 +30,7 @@ from lokki_tf.testing.state_machines.parallel import run_together
 from lokki_tf.testing.state_machines.record import ExecutionRecord
 from lokki_tf.testing.state_machines.result_writer import record, write_results
 from lokki_tf.testing.state_machines.statuses import RUNNING, SUCCEEDED
-from lokki_tf.testing.state_machines.values import Json, load, size
+from lokki_tf.testing.state_machines.values import Json, dump, load, size
 
 CONCURRENCY = 40
 """The largest number of children that run at a time. AWS runs up to 10,000."""
@@ -46,12 +45,12 @@ def attempt(run: StateRun, value: Json) -> Json:
     """
     frame = run.frame
     map_run = frame.progress.map_run
-    if frame.progress.redriven is not None and map_run is not None and map_run.children:
+    if frame.progress.redriven is not None and map_run is not None and len(map_run.children):
         _redrive(run, map_run)
     else:
         map_run = _started(run, value)
     try:
-        if not map_run.children:
+        if not len(map_run.children):
             _read(run, value, map_run)
         result = _run(run, value, map_run)
     except StateFailure as failure:
@@ -74,14 +73,17 @@ def _map_run(run: StateRun, value: Json, concurrency: int) -> MapRun[ExecutionRe
     prefix = execution.state_machine_arn.replace(":stateMachine:", ":mapRun:")
     count = number(run, value, "ToleratedFailureCount", -1.0)
     percentage = number(run, value, "ToleratedFailurePercentage", -1.0)
-    return MapRun(
+    map_run: MapRun[ExecutionRecord] = MapRun(
         arn=f"{prefix}/{label}:{uuid4()}",
         execution_arn=execution.arn,
         state_machine_arn=f"{execution.state_machine_arn}/{label}",
         concurrency=concurrency,
         tolerance=Tolerance(count, percentage),
         is_express=is_express(run.state),
+        definition=processor_of(run.state),
     )
+    execution.adopt(map_run)
+    return map_run
 
 
 def _started(run: StateRun, value: Json) -> MapRun[ExecutionRecord]:
@@ -128,30 +130,26 @@ def _redrive(run: StateRun, map_run: MapRun[ExecutionRecord]) -> None:
     run.frame.progress.redriven = None
     map_run.status, map_run.stop_date = RUNNING, None
     run.frame.event("MapRunRedriven", mapRunArn=map_run.arn, redriveCount=map_run.redrives)
-    for position, child in enumerate(map_run.children):
-        if child.status != SUCCEEDED:
-            if child.is_express:
-                authorize(run, "states:StartExecution", run.frame.execution.state_machine_arn)
-            else:
-                authorize(run, "states:RedriveExecution", child.arn)
-            child.ready(run.frame.cancel_scope, redriven=position in map_run.begun)
-            map_run.begun.discard(position)
+    if map_run.is_express:
+        authorize(run, "states:StartExecution", run.frame.execution.state_machine_arn)
+    else:
+        for child in map_run.children.load(map_run.children.unfinished()):
+            authorize(run, "states:RedriveExecution", child.arn)
+    map_run.children.reopen()
 
 
 def _read(run: StateRun, value: Json, map_run: MapRun[ExecutionRecord]) -> None:
     items = enumerate(read_items(run, value))
     batches = batches_of(run, value, (selected(run, value, *one) for one in items))
-    execution, processor = run.frame.execution, processor_of(run.state)
     for batch in batches:
-        child = execution.child(map_run, processor, batch.input, run.frame.cancel_scope)
-        if size(child.input_text) > PAYLOAD_BYTES:
+        text = dump(batch.input)
+        if size(text) > PAYLOAD_BYTES:
             raise StateFailure(
                 DATA_LIMIT_EXCEEDED,
-                f"The input of a child execution has {size(child.input_text):,} bytes, which is "
+                f"The input of a child execution has {size(text):,} bytes, which is "
                 "more than the service limit.",
             )
-        map_run.children.append(child)
-        map_run.weights.append(batch.items)
+        map_run.children.add(text, batch.items)
 
 
 def _run(run: StateRun, value: Json, map_run: MapRun[ExecutionRecord]) -> Json:
@@ -170,38 +168,52 @@ def _run(run: StateRun, value: Json, map_run: MapRun[ExecutionRecord]) -> Json:
 
 
 def _run_children(run: StateRun, map_run: MapRun[ExecutionRecord]) -> None:
+    children, cancel_scope = map_run.children, run.frame.cancel_scope
+
     def work(position: int) -> None:
-        child = map_run.children[position]
-        if child.status == SUCCEEDED:  # it succeeded before the redrive
+        if children.status(position) == SUCCEEDED:  # it succeeded before the redrive
             return
-        child.cancel_scope.check()
-        map_run.begun.add(position)
-        child.run()
-        run.frame.cancel_scope.check()
+        cancel_scope.check()
+        child = children.begin(position, cancel_scope)
+        attempt = child.attempt
+        try:
+            child.run()
+        finally:
+            children.end(position, attempt)
+        cancel_scope.check()
         if child.status != SUCCEEDED and map_run.too_many_failed():
             raise StateFailure(THRESHOLD, "The specified tolerated failure threshold was exceeded")
 
+    def revoke() -> None:
+        for child in children.close():
+            if not child.is_express:  # these are not stopped by a failure of another
+                child.cancel_scope.revoke()
+
     concurrency = min(map_run.concurrency or CONCURRENCY, CONCURRENCY)
-    # Those of Express children are not revoked by a failure of another.
-    cancel_scopes = [
-        CancelScope() if child.is_express else child.cancel_scope for child in map_run.children
-    ]
-    run_together(work, cancel_scopes, concurrency)
+    run_together(work, len(children), concurrency, revoke)
 
 
 def _abort(map_run: MapRun[ExecutionRecord]) -> None:
     """End the children of a Map Run that has failed: Express ones cannot be stopped."""
-    for position, child in enumerate(map_run.children):
-        if position in map_run.begun and child.is_express:
+    for child in map_run.children.close():
+        if child.is_express:
             child.done.wait(EXPRESS_SECONDS)
-        elif position in map_run.begun:
+        else:
             child.stop()
         child.cancel_scope.revoke()
+    map_run.children.stopped()
 
 
 def _results(map_run: MapRun[ExecutionRecord]) -> Json:
-    """Return the outputs in the order of the items, with a record for each failed child."""
-    return [
-        record(child) if child.output_text is None else load(child.output_text)
-        for child in map_run.children
-    ]
+    """Return the outputs in the order of the items, with a record for each failed child.
+
+    Raises:
+        StateFailure: If they exceed the payload quota, without loading the others.
+    """
+    results, length = [], 0
+    for child in map_run.children.load(range(len(map_run.children))):
+        results.append(record(child) if child.output_text is None else load(child.output_text))
+        length += size(child.output_text or "")
+        if length > PAYLOAD_BYTES:
+            break
+    return results

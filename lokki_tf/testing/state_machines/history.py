@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from threading import Lock
 
@@ -27,12 +27,13 @@ class History:
     the history quota"). Express executions have no such limit.
 
     Args:
+        events: The events that have happened already.
         is_limited: Whether the number of events is limited.
     """
 
-    def __init__(self, *, is_limited: bool = True) -> None:
+    def __init__(self, events: Iterable[dict[str, Json]] = (), *, is_limited: bool = True) -> None:
         self._is_limited = is_limited
-        self._events: list[dict[str, Json]] = []
+        self._events = list(events)
         self._lock = Lock()
 
     def add(

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Generic
 
-from lokki_tf.testing.state_machines.statuses import PENDING, RUNNING
+from lokki_tf.testing.state_machines.children import Children, E
+from lokki_tf.testing.state_machines.statuses import FAILED, RUNNING, TIMED_OUT
 from lokki_tf.testing.state_machines.values import Json
 
-
-class HasStatus(Protocol):
-    """What a Map Run requires of its children."""
-
-    @property
-    def status(self) -> str:
-        """The status of the execution."""
-
-
-E = TypeVar("E", bound=HasStatus)
-
-_COUNTS = {"SUCCEEDED": "succeeded", "FAILED": "failed", "TIMED_OUT": "timedOut"}
+_NAMES = {TIMED_OUT: "timedOut"}
 
 
 @dataclass(frozen=True)
@@ -53,6 +44,7 @@ class MapRun(Generic[E]):
         concurrency: The number of children that may run at a time; 0 for no limit.
         tolerance: How many items may fail.
         is_express: Whether the children are Express executions.
+        definition: The states that the children run.
     """
 
     arn: str
@@ -61,18 +53,21 @@ class MapRun(Generic[E]):
     concurrency: int
     tolerance: Tolerance
     is_express: bool = False
+    definition: Mapping[str, Json] = field(default_factory=dict)
     status: str = field(default=RUNNING, init=False)
-    children: list[E] = field(default_factory=list, init=False)
+    children: Children[E] = field(init=False)
     """The child executions, one for each item or batch."""
-    weights: list[int] = field(default_factory=list, init=False)
-    """The number of items of each child."""
-    begun: set[int] = field(default_factory=set, init=False)
-    """The positions of the children that have started."""
     start_date: datetime = field(default_factory=lambda: datetime.now(UTC), init=False)
     stop_date: datetime | None = field(default=None, init=False)
     results_written: bool = field(default=False, init=False)
     redrives: int = field(default=0, init=False)
     """How often the Map Run was redriven."""
+
+    @property
+    def executions_prefix(self) -> str:
+        """What the ARNs of the children begin with."""
+        kind = "express" if self.is_express else "execution"
+        return self.state_machine_arn.replace(":stateMachine:", f":{kind}:") + ":"
 
     def end(self, status: str) -> None:
         """Record the end of the Map Run with its status."""
@@ -81,12 +76,8 @@ class MapRun(Generic[E]):
 
     def too_many_failed(self) -> bool:
         """Return whether more items have failed than are tolerated."""
-        failed = sum(
-            weight
-            for child, weight in zip(self.children, self.weights, strict=True)
-            if child.status in ("FAILED", "TIMED_OUT")
-        )
-        return self.tolerance.exceeded(failed, sum(self.weights))
+        counts = self.children.counts(items=True)
+        return self.tolerance.exceeded(counts[FAILED] + counts[TIMED_OUT], sum(counts.values()))
 
     def item(self) -> dict[str, Json]:
         """Return the entry of the Map Run in the response of ``ListMapRuns``."""
@@ -110,27 +101,20 @@ class MapRun(Generic[E]):
             "maxConcurrency": self.concurrency,
             "toleratedFailurePercentage": max(self.tolerance.percentage, 0.0),
             "toleratedFailureCount": int(max(self.tolerance.count, 0)),
-            "itemCounts": self._counts(self.weights),
-            "executionCounts": self._counts([1] * len(self.children)),
+            "itemCounts": self._counts(items=True),
+            "executionCounts": self._counts(items=False),
             "redriveCount": self.redrives,
         }
         return {key: value for key, value in found.items() if value is not None}
 
-    def status_of(self, position: int) -> str:
-        """Return a child's status, or ``PENDING`` if it has not started."""
-        return self.children[position].status if position in self.begun else PENDING
-
-    def _counts(self, weights: list[int]) -> dict[str, int]:
-        names = ("pending", "running", "succeeded", "failed", "timedOut", "aborted")
-        counts = dict.fromkeys(names, 0)
-        for position, weight in enumerate(weights):
-            status = self.status_of(position)
-            counts[_COUNTS.get(status, status.lower())] += weight
-        written = sum(weights) - counts["pending"] if self.results_written else 0
+    def _counts(self, *, items: bool) -> dict[str, int]:
+        found = self.children.counts(items=items)
+        counts = {_NAMES.get(status, status.lower()): count for status, count in found.items()}
+        total = sum(counts.values())
         return {
             **counts,
-            "total": sum(weights),
-            "resultsWritten": written,
+            "total": total,
+            "resultsWritten": total - counts["pending"] if self.results_written else 0,
             "failuresNotRedrivable": 0,
             "pendingRedrive": 0,
         }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, repeat
 from queue import SimpleQueue
 from threading import Event, Thread
 
-from lokki_tf.testing.state_machines.cancel_scope import CancelScope
 from lokki_tf.testing.state_machines.failures import StateFailure, Stopped, guarded
 from lokki_tf.testing.state_machines.frame import Frame, StateRun
 from lokki_tf.testing.state_machines.transition import Transition
@@ -67,8 +67,12 @@ def run_frames(
             inners[position].failed = True
             raise
 
+    def revoke() -> None:
+        for inner in inners:
+            inner.cancel_scope.revoke()
+
     try:
-        results = run_together(marked, [inner.cancel_scope for inner in inners], concurrency)
+        results = run_together(marked, len(inners), concurrency, revoke)
     except StateFailure:
         _record_aborted(run, inners)
         raise
@@ -97,14 +101,15 @@ def _record_aborted(run: StateRun, inners: Sequence[Frame]) -> None:
 
 
 def run_together(
-    work: Callable[[int], Json], cancel_scopes: Sequence[CancelScope], concurrency: int
+    work: Callable[[int], Json], count: int, concurrency: int, revoke: Callable[[], None]
 ) -> list[Json]:
     """Call a function for each position in threads; the first failure stops the other calls.
 
     Args:
         work: The function; its argument is the position.
-        cancel_scopes: The cancel scope of each call.
+        count: The number of positions.
         concurrency: The number of calls that run at a time.
+        revoke: Stops the calls that run.
 
     Returns:
         The results in the order of the positions.
@@ -115,8 +120,8 @@ def run_together(
     """
     done: SimpleQueue[tuple[int, Json, Exception | None]] = SimpleQueue()
     waiting: SimpleQueue[int | None] = SimpleQueue()
-    threads = min(concurrency, len(cancel_scopes))
-    for position in [*range(len(cancel_scopes)), *([None] * threads)]:
+    threads = min(concurrency, count)
+    for position in chain(range(count), repeat(None, threads)):
         waiting.put(position)
     failed = Event()  # set by the failed thread, because _collect revokes the others only later
 
@@ -129,7 +134,7 @@ def run_together(
 
     for _ in range(threads):
         Thread(target=serve, daemon=True).start()
-    return _collect((done.get() for _ in cancel_scopes), cancel_scopes)
+    return _collect((done.get() for _ in range(count)), count, revoke)
 
 
 def _outcome(position: int, work: Callable[[int], Json]) -> tuple[int, Json, Exception | None]:
@@ -140,13 +145,12 @@ def _outcome(position: int, work: Callable[[int], Json]) -> tuple[int, Json, Exc
 
 
 def _collect(
-    outcomes: Iterable[tuple[int, Json, Exception | None]], cancel_scopes: Sequence[CancelScope]
+    outcomes: Iterable[tuple[int, Json, Exception | None]], count: int, revoke: Callable[[], None]
 ) -> list[Json]:
-    results: list[Json] = [None] * len(cancel_scopes)
+    results: list[Json] = [None] * count
     for position, result, end in outcomes:
         if end is not None:
-            for cancel_scope in cancel_scopes:
-                cancel_scope.revoke()
+            revoke()
             raise end
         results[position] = result
     return results

@@ -6,11 +6,14 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event, Lock, Thread
-from typing import Self
-from uuid import uuid4
+from typing import Any, Self
+from uuid import NAMESPACE_OID, uuid5
 
+from lokki_tf.testing.state_machines.archive import Archive
 from lokki_tf.testing.state_machines.cancel_scope import CancelScope
+from lokki_tf.testing.state_machines.children import Children
 from lokki_tf.testing.state_machines.history import DETAILS, History
 from lokki_tf.testing.state_machines.limits import EXPRESS_SECONDS
 from lokki_tf.testing.state_machines.map_run import MapRun
@@ -18,13 +21,27 @@ from lokki_tf.testing.state_machines.mocks import Mocks
 from lokki_tf.testing.state_machines.progress import Progress
 from lokki_tf.testing.state_machines.services import Callbacks, Services
 from lokki_tf.testing.state_machines.statuses import ABORTED, FAILED, RUNNING, SUCCEEDED, TIMED_OUT
-from lokki_tf.testing.state_machines.values import Json, dump
+from lokki_tf.testing.state_machines.values import Json
 
 _REDRIVABLE_PERIOD = timedelta(days=14)
 _LONGEST_OPEN = timedelta(days=365)
+_OWN = (
+    "status",
+    "output_text",
+    "error",
+    "cause",
+    "start_date",
+    "stop_date",
+    "redrive_count",
+    "redrive_date",
+    "redriven",
+    "attempt",
+)
+"""What differs between the children of a Map Run that have ended."""
 
 
-def _ignored(execution: ExecutionRecord, settled: Event) -> None:
+def ignored(execution: ExecutionRecord, settled: Event) -> None:
+    """Do nothing at the end of an execution."""
     settled.set()
 
 
@@ -41,15 +58,17 @@ class Settings:
             sets after the consequences of the end, such as EventBridge rules, have run.
         key: The ARN of the customer managed KMS key that encrypts the execution.
         mocks: The responses that tests have set for tasks.
+        archive: Where children of Distributed Maps are stored.
     """
 
     services: Services
     callbacks: Callbacks
     retry_delay_scale: float = 1.0
     wait_scale: float = 1.0
-    ended: Callable[[ExecutionRecord, Event], None] = _ignored
+    ended: Callable[[ExecutionRecord, Event], None] = ignored
     key: str | None = None
     mocks: Mocks = field(default_factory=Mocks)
+    archive: Archive = field(default_factory=Archive)
 
 
 @dataclass
@@ -180,39 +199,75 @@ class ExecutionRecord:
         self.status, self.stop_date = RUNNING, None
         self.output_text = self.error = self.cause = None
 
+    def adopt(self, map_run: MapRun[Self]) -> None:
+        """Let a Map Run of this execution make its children."""
+        make = partial(self.child, map_run, map_run.definition)
+        map_run.children = Children(self.settings.archive, make)
+
+    def find_child(self, arn: str) -> Self | None:
+        """Return the child of a Map Run with an ARN, if it has started."""
+        for map_run in self.map_runs:
+            prefix = map_run.executions_prefix
+            if arn.startswith(prefix):
+                found = map_run.children.find(arn.removeprefix(prefix).partition(":")[0])
+                if found is not None and found.arn == arn:
+                    return found
+        return None
+
     def child(
         self,
         map_run: MapRun[Self],
         definition: Mapping[str, Json],
-        value: Json,
-        cancel_scope: CancelScope,
+        name: str,
+        input_text: str,
+        outer: CancelScope | None,
     ) -> Self:
         """Return a child execution for an item of a Distributed Map, without starting it.
 
         Args:
             map_run: The Map Run.
             definition: The states to run.
-            value: The child's input.
-            cancel_scope: The cancel scope of the Map state.
+            name: The child's name.
+            input_text: The JSON of the child's input.
+            outer: The cancel scope of the Map state; None for a child that will not run.
         """
-        name, kind, end = str(uuid4()), "execution", ""
-        if map_run.is_express:
-            kind, end = "express", f":{uuid4()}"
-        prefix = map_run.state_machine_arn.replace(":stateMachine:", f":{kind}:")
+        end = f":{uuid5(NAMESPACE_OID, name)}" if map_run.is_express else ""
         return type(self)(
-            arn=f"{prefix}:{name}{end}",
+            arn=f"{map_run.executions_prefix}{name}{end}",
             name=name,
             state_machine_arn=map_run.state_machine_arn,
             state_machine_name=map_run.state_machine_arn.rpartition(":")[2],
             definition=definition,
-            input_text=dump(value),
+            input_text=input_text,
             role_arn=self.role_arn,
             settings=self.settings,
-            outer=cancel_scope,
+            outer=outer,
             map_run_arn=map_run.arn,
             is_express=map_run.is_express,
             language=self.language,
         )
+
+    @property
+    def has_map_runs(self) -> bool:
+        """Whether the execution has Map Runs of its own."""
+        return bool(self.map_runs)
+
+    def pack(self) -> tuple[Any, ...]:
+        """Return its name, the JSON of its input, and what else differs from other children."""
+        own = tuple(getattr(self, name) for name in _OWN)
+        # Only an execution that has not succeeded can be redriven.
+        progress = None if self.status == SUCCEEDED or self.is_express else self.progress
+        return self.name, self.input_text, own, progress, self.history.events
+
+    def unpack(self, *packed: Any) -> None:
+        """Set what ``pack`` has returned, except the name and the input."""
+        own, progress, events = packed
+        for name, value in zip(_OWN, own, strict=True):
+            setattr(self, name, value)
+        self.progress = progress or Progress()
+        self.history = History(events, is_limited=not self.is_express)
+        self.done.set()
+        self.settled.set()
 
     def end(
         self,

@@ -78,26 +78,27 @@ def _write_files(
     s3: Any, bucket: str, folder: str, map_run: MapRun[ExecutionRecord], config: Json
 ) -> Json:
     """Write the files of each status, and return their list for the manifest."""
-    groups: dict[str, list[ExecutionRecord]] = {name: [] for name in _FILES}
-    for position, child in enumerate(map_run.children):
-        status = map_run.status_of(position)
-        groups[status if status in groups else "FAILED"].append(child)
+    groups: dict[str, list[int]] = {name: [] for name in _FILES}
+    for position in map_run.children.by_name():
+        status = map_run.children.status(position)
+        groups[status if status in groups else "FAILED"].append(position)
     files: dict[str, list[Json]] = {}
-    for name, children in groups.items():
+    for name, positions in groups.items():
         files[name] = []
-        for part in _parts(sorted(children, key=lambda child: child.name)):
+        for part in _parts(positions):
             ending = "jsonl" if config.get("OutputType") == "JSONL" else "json"
             key = f"{folder}/{name}_{len(files[name])}.{ending}"
-            body = _body([_shown(name, child, config) for child in part], config).encode()
+            children = map_run.children.load(part)
+            body = _body([_shown(name, child, config) for child in children], config).encode()
             s3.put_object(Bucket=bucket, Key=key, Body=body)
             files[name].append({"Key": key, "Size": len(body)})
     return files
 
 
-def _parts(children: Sequence[ExecutionRecord]) -> Iterator[Sequence[ExecutionRecord]]:
-    """Yield the children of each file."""
-    for begin in range(0, len(children), RESULTS_PER_FILE):
-        yield children[begin : begin + RESULTS_PER_FILE]
+def _parts(positions: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Yield the positions of the children of each file."""
+    for begin in range(0, len(positions), RESULTS_PER_FILE):
+        yield positions[begin : begin + RESULTS_PER_FILE]
 
 
 def _shown(name: str, child: ExecutionRecord, config: Json) -> Json:

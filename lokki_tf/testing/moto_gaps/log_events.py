@@ -1,0 +1,55 @@
+"""Log events in little memory: moto has an object for each, and a function writes three a call."""
+
+from __future__ import annotations
+
+import marshal
+import zlib
+from collections.abc import Iterable, Iterator
+from threading import Lock
+from typing import Any, Self
+
+from moto.logs.models import LogEvent
+
+_BLOCK = 300
+"""The number of events that are compressed together."""
+_FIELDS = ("event_id", "ingestion_time", "timestamp", "message")
+
+
+class LogEvents:
+    """The events of a log stream; takes the place of moto's list."""
+
+    def __init__(self) -> None:
+        self._blocks: list[bytes] = []
+        self._latest: list[tuple[Any, ...]] = []
+        self._lock = Lock()
+
+    def __iadd__(self, events: Iterable[LogEvent]) -> Self:
+        with self._lock:
+            self._latest += [tuple(getattr(event, name) for name in _FIELDS) for event in events]
+            if len(self._latest) >= _BLOCK:
+                self._blocks.append(zlib.compress(marshal.dumps(self._latest), 1))
+                self._latest = []
+        return self
+
+    def __bool__(self) -> bool:
+        return bool(self._blocks or self._latest)
+
+    def __iter__(self) -> Iterator[LogEvent]:
+        with self._lock:
+            blocks, latest = list(self._blocks), list(self._latest)
+        for block in blocks:
+            yield from map(_event, marshal.loads(zlib.decompress(block)))
+        yield from map(_event, latest)
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self._lock:
+            return {"_blocks": list(self._blocks), "_latest": list(self._latest)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=Lock())
+
+
+def _event(values: tuple[Any, ...]) -> LogEvent:
+    event = LogEvent.__new__(LogEvent)
+    vars(event).update(zip(_FIELDS, values, strict=True))
+    return event
