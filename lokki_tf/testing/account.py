@@ -225,7 +225,7 @@ def write_log(function: Function, stream: str, lines: Sequence[str]) -> None:
     logs.ensure_log_stream(function.log_group, stream)
     moment = unix_time_millis()
     events = [{"timestamp": moment, "message": line} for line in lines if line]
-    found = logs.groups[function.log_group].streams[stream]
+    found: Any = logs.groups[function.log_group].streams[stream]
     if not isinstance(found.events, LogEvents):
         found.events = LogEvents()
     logs.put_log_events(function.log_group, stream, events)

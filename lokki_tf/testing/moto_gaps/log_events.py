@@ -50,6 +50,6 @@ class LogEvents:
 
 
 def _event(values: tuple[Any, ...]) -> LogEvent:
-    event = LogEvent.__new__(LogEvent)
+    event: LogEvent = object.__new__(LogEvent)
     vars(event).update(zip(_FIELDS, values, strict=True))
     return event

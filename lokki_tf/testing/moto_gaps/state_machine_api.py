@@ -327,6 +327,9 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
             "stateName",
             "mock",
             "inspectionLevel",
+            "context",
+            "stateConfiguration",
+            "revealSecrets",
         )
         request = {name: self._get_param(name) for name in names}
         account = self.stepfunction_backend.account

@@ -35,6 +35,7 @@ from lokki_tf.testing.state_machines.values import Json, dump, load, size
 CONCURRENCY = 40
 """The largest number of children that run at a time. AWS runs up to 10,000."""
 THRESHOLD = "States.ExceedToleratedFailureThreshold"
+THRESHOLD_CAUSE = "The specified tolerated failure threshold was exceeded"
 
 
 def attempt(run: StateRun, value: Json) -> Json:
@@ -182,7 +183,7 @@ def _run_children(run: StateRun, map_run: MapRun[ExecutionRecord]) -> None:
             children.end(position, attempt)
         cancel_scope.check()
         if child.status != SUCCEEDED and map_run.too_many_failed():
-            raise StateFailure(THRESHOLD, "The specified tolerated failure threshold was exceeded")
+            raise StateFailure(THRESHOLD, THRESHOLD_CAUSE)
 
     def revoke() -> None:
         for child in children.close():

@@ -26,7 +26,9 @@ def effective_input(run: StateRun) -> Json:
     """Apply ``InputPath`` to the raw input; in JSONata, the raw input is the effective one."""
     if run.is_jsonata:
         return run.input
-    return select(run.state.get("InputPath", "$"), run.view(run.input), "InputPath")
+    value = select(run.state.get("InputPath", "$"), run.view(run.input), "InputPath")
+    run.note("afterInputPath", value)
+    return value
 
 
 def output(run: StateRun, value: Json) -> Json:
@@ -44,14 +46,13 @@ def run_pass(run: StateRun) -> Transition:
     """Run a Pass state."""
     if run.is_jsonata:
         return transition(run, following(run), run.input)
-    before = value = effective_input(run)
+    value = effective_input(run)
     if "Parameters" in run.state:
         value = fill(run.state["Parameters"], run.view(value))
     result = run.state.get("Result", value)
     if "Result" in run.state:
         run.note("result", result)
     else:
-        run.note("afterInputPath", before)
         run.note("afterParameters", value)
     # Without a Result the state's effective input is its result, to which ResultPath applies.
     placed = apply_result_path(run.input, result, run.state.get("ResultPath", "$"))
@@ -73,6 +74,7 @@ def run_fail(run: StateRun) -> Transition:
     Raises:
         StateFailure: Always.
     """
+    effective_input(run)
     error, cause = (given(run, run.state, field, run.input) for field in ("Error", "Cause"))
     raise StateFailure(error, cause)
 

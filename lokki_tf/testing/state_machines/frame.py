@@ -166,8 +166,10 @@ class StateRun:
     """Whether the fields of the state have expressions in JSONata, and not in JSONPath."""
     stages: dict[str, Json] | None = field(default=None, init=False)
     """The values between the stages of a state that ``TestState`` inspects; None otherwise."""
-    mocked: Callable[[], Json] | None = field(default=None, init=False)
+    mocked: Callable[[Json], Json] | None = field(default=None, init=False)
     """The attempt of a tested state whose result is mocked; None otherwise."""
+    given_context: Mapping[str, Json] | None = field(default=None, init=False)
+    """The context object of a tested state, if the test sets one."""
     entered_event: int = field(default=0, init=False)
     begun: bool = field(default=False, init=False)
     """Whether the history has the event that the branches or iterations have started."""
@@ -185,7 +187,8 @@ class StateRun:
     def located(self, failure: StateFailure) -> StateFailure:
         """Return a failure whose cause names the state, if it is one of the state's own fields."""
         if (
-            failure.error in _LOCATED
+            self.stages is None  # TestState names no state, observed
+            and failure.error in _LOCATED
             and failure.cause != FULL
             and not str(failure.cause).startswith(_ERROR_AT)
         ):
@@ -198,6 +201,8 @@ class StateRun:
     @property
     def context(self) -> Mapping[str, Json]:
         """The context object."""
+        if self.given_context is not None:
+            return {**self.given_context, **self.item}
         state: dict[str, Json] = {"EnteredTime": self.entered, "Name": self.name}
         if self.state["Type"] in _RETRIED:
             state["RetryCount"] = self.retry_count

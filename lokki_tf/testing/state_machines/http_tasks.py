@@ -6,7 +6,7 @@ Source: Step Functions Developer Guide, "Call HTTPS APIs in Step Functions workf
 from __future__ import annotations
 
 import http.client
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlencode, urlsplit
 
 from lokki_tf.testing.state_machines.failures import RUNTIME, StateFailure
@@ -42,16 +42,35 @@ def call_endpoint(run: StateRun, arguments: Mapping[str, Json]) -> Json:
     secure = parts.scheme == "https"
     kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
     connection = kind(parts.hostname, parts.port, timeout=_SECONDS)
+    target = (parts.path or "/") + (f"?{query}" if query else "")
+    run.note(
+        "request",
+        {
+            "protocol": parts.scheme,
+            "method": method,
+            "url": f"{parts.scheme}://{parts.netloc}{target}",
+            "headers": _shown(headers.items()),
+            **({} if body is None else {"body": body.decode("utf-8", "replace")}),
+        },
+    )
     try:
-        connection.request(
-            method, (parts.path or "/") + (f"?{query}" if query else ""), body, headers
-        )
+        connection.request(method, target, body, headers)
         response = connection.getresponse()
         text = response.read().decode("utf-8", "replace")
     except OSError as error:
         raise StateFailure("States.Http.Socket", f"{error}") from None
     finally:
         connection.close()
+    run.note(
+        "response",
+        {
+            "protocol": parts.scheme,
+            "statusCode": str(response.status),
+            "statusMessage": response.reason,
+            "headers": _shown(response.getheaders()),
+            "body": text,
+        },
+    )
     if not 200 <= response.status < 300:
         raise StateFailure(f"States.Http.StatusCode.{response.status}", text)
     found: dict[str, list[str]] = {}
@@ -63,6 +82,11 @@ def call_endpoint(run: StateRun, arguments: Mapping[str, Json]) -> Json:
         "StatusCode": response.status,
         "StatusText": response.reason,
     }
+
+
+def _shown(headers: Iterable[tuple[str, str]]) -> str:
+    """Return headers as ``TestState`` shows them."""
+    return f"[{', '.join(f'{name}: {value}' for name, value in headers)}]"
 
 
 def _query(parameters: Json) -> str:

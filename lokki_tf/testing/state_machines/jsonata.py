@@ -127,7 +127,7 @@ def _bindings(run: StateRun, text: str, states: Mapping[str, Json]) -> dict[str,
     entries: set[str] = set()
     for name, entry in _REFERENCE.findall(text):
         if name == "states":
-            entries |= {entry} if entry else set(states)
+            entries |= {entry} if entry else {*states, "context"}
         elif name not in found:
             try:
                 found[name] = _from_json(run.frame.variables.get(name))

@@ -111,9 +111,8 @@ def items_of(run: StateRun, value: Json) -> list[Json]:
     items = select(run.state.get("ItemsPath", "$"), run.view(value), "ItemsPath")
     if isinstance(items, list):
         return items
-    raise StateFailure(
-        RUNTIME, f'Reference path "{run.state.get("ItemsPath", "$")}" must point to array.'
-    )
+    path = run.state.get("ItemsPath", "$").replace("$$", "$")  # as AWS names it, observed
+    raise StateFailure(RUNTIME, f'Reference path "{path}" must point to array.')
 
 
 def selected(run: StateRun, value: Json, index: int, item: Json) -> Json:

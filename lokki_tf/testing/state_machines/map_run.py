@@ -30,6 +30,10 @@ class Tolerance:
         """Return whether more items have failed than are tolerated."""
         if self.count < 0 and self.percentage < 0:
             return failed > 0
+        return self.exceeded_if_set(failed, total)
+
+    def exceeded_if_set(self, failed: int, total: int) -> bool:
+        """Return whether the state sets a tolerance, and more items have failed."""
         return 0 <= self.count < failed or 0 <= self.percentage < failed * 100 / max(total, 1)
 
 

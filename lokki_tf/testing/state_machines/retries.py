@@ -32,26 +32,35 @@ def matches(rule: Mapping[str, Json], failure: StateFailure) -> bool:
     return ALL in names or (TASK_FAILED in names and failure.error not in _NO_TASK_FAILURES)
 
 
+def matching(rules: Sequence[Mapping[str, Json]], failure: StateFailure) -> int | None:
+    """Return the position of the first retrier or catcher that matches a failure, or None."""
+    return next((n for n, rule in enumerate(rules) if matches(rule, failure)), None)
+
+
 class Retriers:
     """The retriers of one visit of a state. Each counts its attempts.
 
     Args:
         rules: The state's field ``Retry``.
+        used: The number of attempts that have been made already, by position of the retrier.
     """
 
-    def __init__(self, rules: Sequence[Mapping[str, Json]]) -> None:
+    def __init__(
+        self, rules: Sequence[Mapping[str, Json]], used: Mapping[int, int] | None = None
+    ) -> None:
         self._rules = rules
-        self._used = [0] * len(rules)
+        self._used = dict.fromkeys(range(len(rules)), 0) | dict(used or {})
 
     def delay(self, failure: StateFailure) -> float | None:
         """Return the seconds to wait before the next attempt, or None to stop retrying."""
-        for position, rule in enumerate(self._rules):
-            if matches(rule, failure):
-                if self._used[position] >= rule.get("MaxAttempts", 3):
-                    return None
-                self._used[position] += 1
-                return _delay(rule, self._used[position])
-        return None
+        position = matching(self._rules, failure)
+        if position is None:
+            return None
+        rule = self._rules[position]
+        if self._used[position] >= rule.get("MaxAttempts", 3):
+            return None
+        self._used[position] += 1
+        return _delay(rule, self._used[position])
 
 
 def _delay(rule: Mapping[str, Json], attempt: int) -> float:

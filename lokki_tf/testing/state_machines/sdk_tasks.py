@@ -21,7 +21,7 @@ from lokki_tf.testing.state_machines.values import Json, dump, load
 _POLL_SECONDS = (0.01, 0.02, 0.03, 0.05)
 _CHECK_SECONDS = 0.05
 _STARTED = {"Name": "MANAGED_BY_AWS", "Value": "STARTED_BY_STEP_FUNCTIONS"}
-_CLIENTS = {"states": "stepfunctions", "sfn": "stepfunctions", "eventbridge": "events"}
+CLIENTS = {"states": "stepfunctions", "sfn": "stepfunctions", "eventbridge": "events"}
 
 
 def call_service(
@@ -46,7 +46,7 @@ def call_service(
         Stopped: If the cancel scope was revoked.
     """
     service = integration.service.removeprefix("aws-sdk:")
-    service = _CLIENTS.get(service, service)
+    service = CLIENTS.get(service, service)
     client = run.frame.settings.services.client(service)
     optimized = not integration.service.startswith("aws-sdk:")
     if not integration.pattern.startswith(".sync"):

@@ -52,8 +52,6 @@ def parameters(run: StateRun, value: Json) -> Json:
         StateFailure: If the result exceeds the payload quota.
     """
     found = arguments(run, run.state, value)
-    if not run.is_jsonata:
-        run.note("afterInputPath", value)
     run.note("afterArguments" if run.is_jsonata else "afterParameters", found)
     if found is not value:
         check_payload(dump(found), run.name)
@@ -64,8 +62,7 @@ def _once(run: StateRun, attempt: Attempt) -> Transition:
     if run.mocked is None:
         result = attempt(run, effective_input(run))
     else:
-        parameters(run, effective_input(run))
-        result = run.mocked()
+        result = run.mocked(effective_input(run))
     check_payload(dump(result), run.name, catchable=True)
     run.note("result", result)
     if run.is_jsonata:
