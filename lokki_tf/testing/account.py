@@ -217,15 +217,10 @@ def write_log(function: Function, stream: str, lines: Sequence[str]) -> None:
     from moto.core.utils import unix_time_millis
     from moto.logs.models import logs_backends
 
-    from lokki_tf.testing.moto_gaps.log_events import LogEvents
-
     _, _, _, region, account, *_ = function.arn.split(":")
     logs = logs_backends[account][region]
     logs.ensure_log_group(function.log_group)
     logs.ensure_log_stream(function.log_group, stream)
     moment = unix_time_millis()
     events = [{"timestamp": moment, "message": line} for line in lines if line]
-    found: Any = logs.groups[function.log_group].streams[stream]
-    if not isinstance(found.events, LogEvents):
-        found.events = LogEvents()
     logs.put_log_events(function.log_group, stream, events)

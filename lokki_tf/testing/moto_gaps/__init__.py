@@ -51,6 +51,7 @@ def close_gaps(account: Account) -> None:
         lambda_layers,
         lambda_roles,
         lambda_settings,
+        log_events,
         managed_policies,
         state_machines,
         storage,
@@ -65,6 +66,7 @@ def close_gaps(account: Account) -> None:
     lambda_layers.accept_foreign_layers()
     lambda_roles.check_roles(account)
     lambda_settings.keep_settings()
+    log_events.compress_log_events()
     managed_policies.know_managed_policies()
     state_machines.run_state_machines(account)
     storage.deny_what_may_not_be_listed(account)

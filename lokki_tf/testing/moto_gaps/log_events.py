@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from threading import Lock
 from typing import Any, Self
 
-from moto.logs.models import LogEvent
+from moto.logs.models import LogEvent, LogStream
 
 _BLOCK = 300
 """The number of events that are compressed together."""
@@ -47,6 +47,17 @@ class LogEvents:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _lock=Lock())
+
+
+def compress_log_events() -> None:
+    """Replace the list of events in moto's log streams."""
+    made = LogStream.__init__
+
+    def make(self: Any, *arguments: Any, **more: Any) -> None:
+        made(self, *arguments, **more)
+        self.events = LogEvents()
+
+    setattr(LogStream, "__init__", make)  # noqa: B010
 
 
 def _event(values: tuple[Any, ...]) -> LogEvent:
