@@ -8,7 +8,7 @@ WORKERS ?= 4
 # Tests start several hundred Python processes, which share the bytecode of modules.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test lint format audit bench clean
+.PHONY: help demo test lint docs format audit bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -36,6 +36,10 @@ lint: $(READY) ## linter, formatter, types (mypy; users' with basedpyright too),
 	$(BIN)/lint-imports
 	$(BIN)/python tests/typecheck.py
 	$(BIN)/python tests/prose.py
+	$(BIN)/codespell --toml pyproject.toml *.md docs examples lokki_tf
+
+docs: $(READY) ## build the documentation into site/, which opens from disk: site/index.html
+	$(BIN)/zensical build --strict --clean
 
 format: $(READY) ## format the code
 	$(BIN)/ruff check --fix .
@@ -50,4 +54,4 @@ bench: $(READY) ## measure lokki_tf and other systems in one run
 	$(BIN)/python benchmarks/run.py
 
 clean: ## remove what can be created again
-	rm -rf $(VENV) .audit .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) site .cache .audit .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,12 +1,17 @@
-"""The text of ``docs/reference.md``, from the declarations of options and settings."""
+"""The text of generated pages of the reference, from declarations in the code."""
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any, get_type_hints
 
+import click
+
+from lokki_tf import Pipeline, step
 from lokki_tf.authoring import keywords
+from lokki_tf.cli import command_line
 from lokki_tf.config import ENVIRONMENT, STAGE_VARIABLE, Config
 from lokki_tf.model import (
     Alarms,
@@ -20,18 +25,36 @@ from lokki_tf.model import (
 from lokki_tf.model.triggers import KINDS
 
 ESCAPED = r"\|"
-HEAD = """\
-# Options and settings
+COMMANDS = """\
+`main(pipe)` gives a script these commands, each with `--help`. Options for the parameters of the
+run are added to `run`, `start` and `invoke`: `--day 2024-01-01`.
 
-Generated from the declarations in `lokki_tf/model/options.py` and `lokki_tf/config/settings.py`;
-`LOKKI_GOLDEN=write pytest tests/test_reference.py` writes it again.
+Only the result goes to stdout, everything else to stderr. Exit codes: 0 success; 1 the pipeline
+failed or has errors, or AWS or Terraform returned an error; 2 wrong use, or a missing requirement
+of the command; 130 Ctrl-C. `--version` prints lokki_tf's. In a notebook, `main(pipe, ["check"])`
+runs a command, and `main(pipe)` lists what to write instead.
+
+Without a pipeline there is `python -m lokki_tf`; see its `--help`.
 """
+AGAIN = "`LOKKI_GOLDEN=write pytest tests/test_reference.py` writes it again.\n"
+"""How generated pages are renewed."""
 
 
-def reference() -> str:
-    """Return the text of the page."""
-    parts = [HEAD, *_steps(), *_pipelines(), *_settings()]
-    return "\n".join(parts) + "\n"
+def reference() -> dict[str, str]:
+    """Return the texts of all generated pages by their file."""
+    made = {
+        "options.md": [*_options()],
+        "settings.md": [*_settings()],
+        "commands.md": [*_commands()],
+    }
+    return {name: "\n".join(parts) + "\n" for name, parts in made.items()}
+
+
+def _options() -> Iterator[str]:
+    yield "# Options\n"
+    yield f"Generated from the declarations in `lokki_tf/model/options.py`; {AGAIN}"
+    yield from _steps()
+    yield from _pipelines()
 
 
 def arguments(kind: Any) -> dict[str, str]:
@@ -92,18 +115,67 @@ def _pipelines() -> Iterator[str]:
 
 def _settings() -> Iterator[str]:
     variables = {path: name for name, path in ENVIRONMENT.items()}
-    yield "\n## Settings\n"
+    yield "# Settings\n"
+    yield f"Generated from the declarations in `lokki_tf/config/settings.py`; {AGAIN}"
     yield "Fields of `lokki.toml`, and the environment variables that set them. Options of a step"
     yield f"override `[lambda]` and `[batch]`. `{STAGE_VARIABLE}` selects the stage."
     yield 'A `TerraformRef` is written as a table: `kms_key = { ref = "aws_kms_key.data.arn" }`.'
     for path, kind in _tables(Config):
         title = f"`[{'.'.join(path)}]`" if path else "Above the first table"
-        yield f"\n### {title}\n"
+        yield f"\n## {title}\n"
         types = {
             name: f"{text}; `{variables[*path, name]}`" if (*path, name) in variables else text
             for name, text in _model_types(kind).items()
         }
         yield from _table(options(kind), types)
+
+
+def _commands() -> Iterator[str]:
+    yield "# Commands\n"
+    yield f"Generated from the command line; {AGAIN}"
+    yield COMMANDS
+    group: Any = command_line(Pipeline("daily", steps=[step(_nothing)()]))
+    context = click.Context(group, info_name="pipeline.py")
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if command.hidden:
+            continue
+        yield f"\n## `{name}`\n"
+        yield f"{_paragraphs(command.help or '')}\n"
+        yield "| option | meaning |"
+        yield "|---|---|"
+        for one in command.params:
+            if isinstance(one, click.Option) and not one.hidden:
+                yield f"| {_option_names(one)} | {_option_help(one)} |"
+            elif isinstance(one, click.Argument):
+                yield f"| `{one.human_readable_name}` | an argument |"
+
+
+def _nothing() -> None: ...
+
+
+def _paragraphs(text: str) -> str:
+    paragraphs = inspect.cleandoc(text).replace("\b\n", "").split("\n\n")
+    return "\n\n".join(" ".join(one.split()) for one in paragraphs)
+
+
+def _option_names(one: click.Option) -> str:
+    metavar = "" if one.is_flag or one.count else f" {one.metavar or one.type.name.upper()}"
+    if isinstance(one.type, click.Choice):
+        metavar = f" {'|'.join(map(str, one.type.choices))}"
+    names = [*one.opts, *one.secondary_opts]
+    return ", ".join(f"`{name}{metavar}`" for name in names).replace("|", ESCAPED)
+
+
+def _option_help(one: click.Option) -> str:
+    text = " ".join((one.help or "").split())
+    shown = (
+        one.show_default
+        and not isinstance(one.default, bool)
+        and isinstance(one.default, int | str)
+    )
+    text += f" Default: `{one.default}`." if shown else ""
+    return text.replace("|", ESCAPED)
 
 
 def _tables(kind: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

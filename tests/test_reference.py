@@ -18,14 +18,15 @@ from lokki_tf.model import MapOptions, Option, PipelineOptions, StepOptions, opt
 from lokki_tf.model.signatures import signature_of
 from lokki_tf.terraform.settings import options_in_effect
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[1] / "docs" / "reference"
 NOT_IN_MODEL = {"name", "when", "retry_count", "retries", "delay", "backoff"}
 """Keywords of steps that become another option, or part of the step."""
 
 
 def test_the_reference_is_the_declarations(request: pytest.FixtureRequest) -> None:
-    """``docs/reference.md`` is the text that the declared options and settings give."""
-    agrees_with_golden(request, "reference.md", reference(), DOCS)
+    """Generated pages of ``docs/reference`` are the texts that declarations in the code give."""
+    for name, text in reference().items():
+        agrees_with_golden(request, name, text, DOCS)
 
 
 def test_keywords_are_the_declared_options() -> None:

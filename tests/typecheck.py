@@ -1,7 +1,7 @@
 """Check with mypy and basedpyright what users see of the types.
 
 Of ``tests/typing``, the lines with the comment ``error`` must be errors in both, and no others. The
-examples and the README's Python code must have none.
+examples and the Python code of all pages must have none.
 """
 
 from __future__ import annotations
@@ -14,40 +14,41 @@ import sys
 import tempfile
 from pathlib import Path
 
+from pages import TEMPLATE, Page, pages
+
 ROOT = Path(__file__).parents[1]
 TYPING = ROOT / "tests/typing"
 SIBLINGS = (ROOT / "examples/flights", ROOT / "examples/review")
 """Folders of examples with several modules."""
-NAMES = "readme_names"
-"""The module of ``tests/typing`` with names that fragments of the README use."""
 
 Location = tuple[Path, int]
 
 
-def readme_blocks(readme: str) -> dict[int, str]:
-    """Return the Python code of the README by line; that of zips and templates is left out."""
-    blocks = {}
-    for block in re.finditer(r"```python\n(.*?)```", readme, re.DOTALL):
-        if "lokki_runtime" not in block[1]:
-            blocks[readme.count("\n", 0, block.start(1)) + 1] = block[1]
-    return blocks
-
-
-def write_blocks(folder: Path) -> None:
-    """Write each block to a file of its own, on the README's lines.
+def write_scripts(folder: Path) -> None:
+    """Write the scripts of all pages, and the files in their blocks, under names of their own.
 
     Args:
         folder: Where the files are written.
     """
-    for line, code in readme_blocks((ROOT / "README.md").read_text(encoding="utf-8")).items():
-        is_fragment = "main(" not in code
-        first = f"from {NAMES} import *  # noqa: F403\n" if is_fragment else "\n"
-        padded = first + "\n" * (line - 2) + code.replace("…", "...")
-        if is_fragment and "import step" not in code:
-            padded = padded.replace("\n", "\nfrom lokki_tf import step\n", 1).replace(
-                "\n\n", "\n", 1
+    for page in pages():
+        files = {name: code for name, code in page.files().items() if name.endswith(".py")}
+        files[page.script_name] = page.script()
+        modules = [Path(name).with_suffix("").as_posix().removeprefix("src/") for name in files]
+        for name, code in zip(modules, files.values(), strict=True):
+            if TEMPLATE in code or not code.strip():
+                continue
+            for other in modules:
+                dotted = other.replace("/", ".")
+                code = re.sub(
+                    rf"\b(from|import) {re.escape(dotted)}\b", rf"\1 {_module(page, other)}", code
+                )
+            (folder / f"{_module(page, name)}.py").write_text(
+                code.replace("…", "..."), encoding="utf-8"
             )
-        (folder / f"readme_{line}.py").write_text(padded, encoding="utf-8")
+
+
+def _module(page: Page, name: str) -> str:
+    return f"page_{page.slug}_{name.replace('/', '_')}"
 
 
 def expected(files: list[Path]) -> set[Location]:
@@ -101,7 +102,7 @@ def mismatches() -> list[str]:
     """Return where errors are missing, and where there are others, by checker."""
     with tempfile.TemporaryDirectory() as name:
         blocks = Path(name).resolve()
-        write_blocks(blocks)
+        write_scripts(blocks)
         typing = sorted(TYPING.glob("*.py"))
         files = [*typing, *sorted(blocks.glob("*.py")), *sorted(ROOT.glob("examples/*/*.py"))]
         marked, wrong = expected(typing), []

@@ -116,7 +116,7 @@ def step(
             parameters, or from those with its parameters' names. If it is false the step is
             skipped, and steps that use its result receive ``None``.
         options: See below. ``retry_count`` is short for ``retry=RetryConfig(retries=…)``. Types,
-            defaults and limits are in ``docs/reference.md``.
+            defaults and limits are in ``docs/reference/options.md``.
 
     Returns:
         A :class:`StepFunction`, or a decorator that makes one.

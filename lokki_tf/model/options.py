@@ -1,7 +1,7 @@
 """The options of steps, maps and pipelines: each with its default, documentation and limits.
 
 An option is declared once, as a field of a dataclass made by ``option`` (:mod:`.declarations`).
-Authoring, settings, checks and ``docs/reference.md`` read the declarations with ``options``. What
+Authoring, settings, checks and ``docs/reference/options.md`` read the declarations with ``options``. What
 users may pass for each option is in ``lokki_tf.authoring.keywords``.
 """
 

@@ -41,9 +41,9 @@ KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890
 ADVERSARIAL = (
     *("agreement/test_forged.py", "agreement/test_chaos.py", "agreement/test_deaths.py"),
     *("terraform/test_synth.py", "terraform/test_scratch.py", "packaging/test_layers.py"),
-    *("local/test_resume.py", "local/test_database.py"),
+    *("local/test_resume.py", "local/test_database.py", "test_pages.py"),
 )
-"""Tests of inputs that were made to deceive, of faults, of kills and of full disks."""
+"""Tests of inputs that were made to deceive, faults, kills and full disks; pages with Terraform."""
 SETTINGS = {"": "", " under a key": f'[aws]\nkms_key = "{KEY}"\n[lambda]\nversions = true\n'}
 """The variants of the files: default settings, and a customer managed key with versions."""
 

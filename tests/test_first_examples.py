@@ -1,4 +1,4 @@
-"""The README's first example of each style, as a newcomer tries it: script and notebook."""
+"""The first example of each style on its page, as a newcomer tries it: script and notebook."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ from typing import Any
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from pages import Page
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = [one for one in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "main(" in one]
+BLOCKS = [
+    block.code
+    for name in ("README.md", *(f"docs/how-to/{one}.md" for one in ("chains", "arrows", "routes")))
+    for block in Page(ROOT / name).blocks
+    if block.language == "python" and "main(" in block.code
+]
 STYLES = {
     "Pipeline(": ([], 49.5),
     "@flow(": (["--limit", "5", "--currency", "SEK"], 115.0),
