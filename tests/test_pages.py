@@ -103,7 +103,7 @@ class Reader:
 
     def __init__(self, page: Page, runner: Runner, folder: Path) -> None:
         self.page = page
-        self.folder = folder / "project"
+        self.folder = self._at = folder / "project"
         self._runner = runner
         self.printed: dict[Block, str] = {}
         self.wrong: list[str] = []
@@ -132,6 +132,7 @@ class Reader:
                 self._python_run(name, program=False, deployed=block.code.split())
             elif block.title and block.language != "python":
                 self._write(block.title, block.code)
+        self._at = self.folder
         self._files(None)
         names = [
             Path(name).with_suffix("").as_posix().removeprefix("src/").replace("/", ".")
@@ -158,7 +159,7 @@ class Reader:
 
     def _python_run(self, *argv: str, **request: Any) -> dict[str, Any]:
         done = self._runner.ask(
-            folder=str(self.folder), environment=self._environment, argv=argv, **request
+            folder=str(self._at), environment=self._environment, argv=argv, **request
         )
         if done["code"] and not request["program"]:
             self.wrong.append(f"{self.page.name}: {done['output']}")
@@ -204,12 +205,17 @@ class Reader:
         if "deploy" in words and TIMES > 1:
             for stack in (self.folder / "terraform-out" / "stacks").iterdir():
                 (stack / "test_override.tf.json").write_text(json.dumps(NO_LIFECYCLE))
+        if words[0] == "cd":
+            self._at = (self._at / words[1]).resolve()
+            return ""
+        if words[0] == "lokki-tf":
+            words[:1] = ["python", "-m", "lokki_tf"]
         if words[0] == "python" and simple:
             output: str = self._python_run(*words[1:], program=True)["output"]
             return output
         python = Path(sys.executable).parent
         done = subprocess.run(
-            ["bash", "-c", command], cwd=self.folder, text=True, check=False,
+            ["bash", "-c", command], cwd=self._at, text=True, check=False,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             env={**self._environment, "PATH": f"{python}:{os.environ['PATH']}"},
         )  # fmt: skip

@@ -1,8 +1,8 @@
 """The options of steps, maps and pipelines: each with its default, documentation and limits.
 
 An option is declared once, as a field of a dataclass made by ``option`` (:mod:`.declarations`).
-Authoring, settings, checks and ``docs/reference/options.md`` read the declarations with ``options``. What
-users may pass for each option is in ``lokki_tf.authoring.keywords``.
+Authoring, settings, checks and ``docs/reference/options.md`` read the declarations with
+``options``. What users may pass for each option is in ``lokki_tf.authoring.keywords``.
 """
 
 from __future__ import annotations
