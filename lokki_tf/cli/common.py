@@ -128,6 +128,24 @@ def settings() -> Config:
     return load_config(stage=context.meta.get(STAGE) if context else None)
 
 
+def checked_report(file: Path | None) -> Path | None:
+    """Return the file of ``--report``.
+
+    Args:
+        file: The file that a user names.
+
+    Raises:
+        click.UsageError: If it does not end with ``.html``.
+    """
+    from lokki_tf.errors import OptionError
+    from lokki_tf.pipeline.reports import report_file
+
+    try:
+        return report_file(file)
+    except OptionError as error:
+        raise click.UsageError(f"--report: {error.message}") from None
+
+
 def parameters_of(pipeline: Pipeline) -> tuple[FlowParameter, ...]:
     """Return the parameters of a run; empty if the pipeline has errors, which commands report."""
     try:

@@ -15,6 +15,7 @@ from lokki_tf.reporting import LogLevel
 from .backfilling import backfill_options, continued, print_outcomes, progress
 from .common import (
     FAILED,
+    checked_report,
     count,
     given_flags,
     parameters_of,
@@ -71,6 +72,11 @@ def run_command(pipeline: Pipeline) -> click.Command:
         help="Write a Gantt chart of the run into this SVG file, even if the run fails.",
     )
     @click.option(
+        "--report",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Write a report of the run into this HTML file, even if the run fails.",
+    )
+    @click.option(
         "--log-format",
         type=click.Choice(["human", "json"]),
         help="Write a log to stderr instead of progress.",
@@ -125,6 +131,7 @@ def run_command(pipeline: Pipeline) -> click.Command:
         state: Path | None = None,
         resume: bool = False,
         gantt: Path | None = None,
+        report: Path | None = None,
         wait_scale: float = 1.0,
         event: Any = None,
         trigger: str | None = None,
@@ -140,7 +147,9 @@ def run_command(pipeline: Pipeline) -> click.Command:
         if backfill is not None:
             from lokki_tf.pipeline.backfills import local_backfill
 
-            backfill.refuse("--local-aws", "--gantt", "--event", "--trigger", "--from-run")
+            backfill.refuse(
+                "--local-aws", "--gantt", "--report", "--event", "--trigger", "--from-run"
+            )
             values = backfill.values(pipeline, parameters, "run")
             logs = not quiet and _configure_log(log_format, log_level)
             live = executor == "thread"
@@ -171,7 +180,12 @@ def run_command(pipeline: Pipeline) -> click.Command:
 
             _refuse_options_of_local_runs()
             run_on_local_aws(
-                pipeline, parameters, as_json=as_json, quiet=quiet, wait_scale=wait_scale
+                pipeline,
+                parameters,
+                as_json=as_json,
+                quiet=quiet,
+                wait_scale=wait_scale,
+                report=checked_report(report),
             )
             return
         execution = None
@@ -198,6 +212,7 @@ def run_command(pipeline: Pipeline) -> click.Command:
                     state=state or (_STATE if resume or from_run else None),
                     from_run=execution,
                     again=again,
+                    report=checked_report(report),
                     wait_scale=wait_scale,
                     config=settings(),
                 )
@@ -224,7 +239,15 @@ def run_command(pipeline: Pipeline) -> click.Command:
     return run
 
 
-_OF_BOTH_RUNS = {"--local-aws", "--json", "--quiet", "--wait-scale", "--event", "--trigger"}
+_OF_BOTH_RUNS = {
+    "--local-aws",
+    "--json",
+    "--quiet",
+    "--report",
+    "--wait-scale",
+    "--event",
+    "--trigger",
+}
 
 
 def _refuse_options_of_local_runs() -> None:

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lokki_tf.errors import ExecutionFailed, OptionError
+from lokki_tf.pipeline.reports import write_report
 
 from .common import settings
 from .running import wait_for_result
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lokki_tf.pipeline import Pipeline
 
 _REGION = "us-east-1"
@@ -26,6 +29,7 @@ def run_on_local_aws(
     as_json: bool,
     quiet: bool,
     wait_scale: float,
+    report: Path | None = None,
 ) -> None:
     """Execute a pipeline on a local AWS and print only its result on stdout.
 
@@ -35,6 +39,7 @@ def run_on_local_aws(
         as_json: Whether the result is printed as JSON.
         quiet: Whether no progress is shown.
         wait_scale: The factor of waits.
+        report: The file of a report, if one is written, even if the execution fails.
 
     Raises:
         BindingError: If a parameter is missing, unknown or of the wrong type.
@@ -63,6 +68,8 @@ def run_on_local_aws(
             text = error.message.replace(" in AWS", " on the local AWS")
             raise ExecutionFailed(text, trace=error.trace) from None
         finally:
+            if report is not None:
+                write_report(report, run.to_html())
             _show_output([line.text for line in run.logs() if not line.entry])
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lokki_tf.errors import OptionError
+from lokki_tf.pipeline.reports import write_report
 
-from .common import INTERRUPTED, as_json_text, write
+from .common import INTERRUPTED, as_json_text, checked_report, write
 from .stacks import deployed_of, options_of_stack
 from .tables import print_tables, runs_table, steps_table, watch_tables
 
@@ -38,6 +40,17 @@ def show_command(pipeline: Pipeline) -> click.Command:
         "--watch", "-w", is_flag=True, help="Renew the table, until the run ends or Ctrl-C."
     )
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    @click.option(
+        "--report",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="With --run: write a report of the run into this HTML file.",
+    )
+    @click.option(
+        "--allow-pickle",
+        is_flag=True,
+        help="With --report: load results that are pickles, which can run any code that they "
+        "contain.",
+    )
     def show(
         region: str | None,
         stack_name: str | None,
@@ -45,18 +58,28 @@ def show_command(pipeline: Pipeline) -> click.Command:
         run: str | None,
         watch: bool,
         as_json: bool,
+        report: Path | None,
+        allow_pickle: bool,
     ) -> None:
         """List the last runs in AWS, or show one of them step by step."""
         from lokki_tf.operate.execution import execution, executions
 
         if watch and as_json:
             raise click.UsageError("--watch cannot be combined with --json; remove one of them")
+        if report is None and allow_pickle:
+            raise click.UsageError("--allow-pickle requires --report FILE")
+        if report is not None and (run is None or watch):
+            raise click.UsageError("--report requires --run NAME, and no --watch")
+        file = checked_report(report)
         deployed = deployed_of(pipeline, region, stack_name)
         if watch:
             _watch(deployed, run, most)
             return
         if run is not None:
-            _show_run(execution(deployed, run), as_json)
+            found_run = execution(deployed, run, allow_pickle=allow_pickle)
+            _show_run(found_run, as_json)
+            if file is not None:
+                write_report(file, found_run.to_html())
             return
         found = executions(deployed, most)
         if as_json:

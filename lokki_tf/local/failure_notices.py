@@ -15,6 +15,7 @@ from lokki_tf.runtime.failures import fitted
 from .calls import call
 from .failures import raised
 from .identity import Identity
+from .recording import Call
 from .retry import Retries
 from .strict import described
 
@@ -51,7 +52,7 @@ def notify(
     try:
         notice = _notice(error, definition, given)
         while True:
-            token = CURRENT.set((identity.of, step.name, attempt))
+            token = CURRENT.set((identity.of, step.name, Call(step.name, None, attempt)))
             try:
                 if around is None:
                     call(step.function, (notice,), {})

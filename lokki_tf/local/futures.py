@@ -13,6 +13,7 @@ from lokki_tf.model import Node
 from .calls import interrupt, overdue
 from .failures import DEATH, step_failed
 from .frames import clock
+from .identity import Identity
 from .remote import ARGUMENTS, Batch, Outcome, RemoteCall, unpacked
 from .schedule import Schedule
 from .strict import not_serializable
@@ -218,6 +219,10 @@ class Futures:
             self._stuck(call, "the result", error)
             return
         settings, node = call.frame.plan.settings, call.frame.plan.nodes[call.index]
+        if outcome.parts or outcome.lines:
+            settings.recording.add(
+                Identity.called(call.frame, call.index), outcome.parts, outcome.lines
+            )
         late = isinstance(node, Node) and outcome.seconds > settings.of(node.step).call_seconds
         if outcome.kind == "returned" and late:
             self._failed(call, overdue(), outcome.seconds)

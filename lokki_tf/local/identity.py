@@ -10,11 +10,11 @@ from lokki_tf.runtime.answers import LOCAL
 from lokki_tf.runtime.context import RunContext
 
 from .copies import copied
+from .recording import Call
 from .strict import RoundTripSerializer, described
 
 if TYPE_CHECKING:
     from .frames import Frame
-    from .result import ItemKey
     from .settings import Settings
 
 
@@ -43,22 +43,19 @@ class Identity:
         self._serializer = serializer
         self._packed: bytes | str | None = None
 
-    def of(
-        self,
-        step: str,
-        attempt: int,
-        item: ItemKey | None = None,
-        token: str | None = None,
-    ) -> RunContext:
+    def of(self, step: str, call: Call, token: str | None = None) -> RunContext:
         """Return the context of a call.
 
         Args:
             step: Name of the step.
-            attempt: Number of the attempt, from 1.
-            item: Index of the item, in a map.
+            call: The call.
             token: Its token, if it waits for an answer.
         """
-        return RunContext(**self._fields(step, attempt, item, token), parameters=self._own())
+        return RunContext(
+            **self._fields(step, call, token),
+            parameters=self._own(),
+            opened=lambda: self._settings.recording.card(call),
+        )
 
     def of_node(self, frame: Frame, index: int) -> RunContext:
         """Return the context of a node's present attempt.
@@ -67,7 +64,7 @@ class Identity:
             frame: The frame of the node.
             index: The node's index.
         """
-        return self.of(*_call(frame, index))
+        return self.of(*_identified(frame, index))
 
     def sent(self, frame: Frame, index: int) -> Sent:
         """Return the same for another process.
@@ -78,11 +75,21 @@ class Identity:
         """
         if self._packed is None:
             self._packed = self._pickled()
-        return Sent(self._fields(*_call(frame, index)), self._packed)
+        fields = self._fields(*_identified(frame, index))
+        return Sent(fields, self._packed, self._settings.recording.has_output)
 
-    def _fields(
-        self, step: str, attempt: int, item: ItemKey | None, token: str | None
-    ) -> dict[str, Any]:
+    @staticmethod
+    def called(frame: Frame, index: int) -> Call:
+        """Return a node's present attempt.
+
+        Args:
+            frame: The frame of the node.
+            index: The node's index.
+        """
+        item = None if frame.owner is None else frame.key
+        return Call(frame.plan.nodes[index].name, item, frame.attempts.get(index, 1))
+
+    def _fields(self, step: str, call: Call, token: str | None) -> dict[str, Any]:
         from datetime import UTC, datetime
 
         settings = self._settings
@@ -91,10 +98,10 @@ class Identity:
             "pipeline": self._pipeline,
             "stage": settings.stage,
             "step": step,
-            "attempt": attempt,
+            "attempt": call.attempt,
             "started_at": datetime.fromtimestamp(settings.started, UTC),
             "scheduled_at": settings.scheduled_at,
-            "item_index": item,
+            "item_index": call.item,
             "task_token": None if token is None else f"{LOCAL}{settings.run_id}/{token}",
         }
 
@@ -119,13 +126,18 @@ class Sent(NamedTuple):
     Args:
         fields: All fields but the parameters.
         parameters: The parameters as a pickle, or why they have none.
+        prints: Whether what the step prints is recorded.
     """
 
     fields: dict[str, Any]
     parameters: bytes | str
+    prints: bool = False
 
-    def made(self) -> RunContext:
+    def made(self, parts: list[dict[str, Any]]) -> RunContext:
         """Return the context.
+
+        Args:
+            parts: Those of the call's card.
 
         Raises:
             RuntimeError: If the parameters cannot be pickled.
@@ -137,14 +149,15 @@ class Sent(NamedTuple):
                 "run_context() requires the run's parameters, which cannot be sent to another "
                 f"process: {self.parameters}"
             )
-        return RunContext(**self.fields, parameters=pickle.loads(self.parameters))
+        return RunContext(
+            **self.fields, parameters=pickle.loads(self.parameters), opened=lambda: parts
+        )
 
 
-def _call(frame: Frame, index: int) -> tuple[str, int, ItemKey | None, str | None]:
+def _identified(frame: Frame, index: int) -> tuple[str, Call, str | None]:
     node = frame.plan.nodes[index]
     assert isinstance(node, Node)
-    item = None if frame.owner is None else frame.key
-    attempt, token = frame.attempts.get(index, 1), None
+    call, token = Identity.called(frame, index), None
     if index in frame.plan.callbacks:
-        token = f"{node.name}/{item}/{attempt}"
-    return node.step.name, attempt, item, token
+        token = f"{node.name}/{call.item}/{call.attempt}"
+    return node.step.name, call, token

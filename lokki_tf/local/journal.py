@@ -12,8 +12,9 @@ from lokki_tf.model import Definition, Node
 from .calls import overdue
 from .copies import ATOMS, Kept, guarded, plain, warn_of_change
 from .events import Event, EventKind, Listener
-from .failures import error_of, failure_of, raised, step_failed
+from .failures import error_of, failure_of, raised, step_failed, traceback_of
 from .frames import Failure, Frame, MapRun, clock
+from .identity import Identity
 from .result import NOTHING, ItemKey, Run
 from .retry import is_caught
 from .strict import RoundTripSerializer, described, label, not_serializable
@@ -271,6 +272,7 @@ class Journal:
             return None
         frame.end(index, clock(), seconds)
         frame.errors[index] = error
+        frame.plan.settings.recording.retry(Identity.called(frame, index), error, traceback_of)
         if self._listener is not None:
             self._report("step_retried", frame, index, duration=frame.took(index), error=error)
         return delay

@@ -11,6 +11,7 @@ import importlib
 import pickle
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
 from typing import Any, NamedTuple
 from typing import Literal as OneOf
@@ -44,12 +45,16 @@ class Outcome(NamedTuple):
         seconds: Duration of the call.
         trace: The traceback as text, if the call was in another process; then the payload of
             ``returned`` and ``raised`` is pickled.
+        parts: Those of the call's card, if it has one.
+        lines: What it has printed, with times, if that is recorded.
     """
 
     kind: OneOf["returned", "raised", "stuck"]
     payload: Any
     seconds: float = 0.0
     trace: str | None = None
+    parts: Sequence[dict[str, Any]] = ()
+    lines: Sequence[tuple[float, str]] = ()
 
 
 class RemoteCall:
@@ -188,18 +193,28 @@ def _perform(
     *,
     alone: bool = False,
 ) -> Outcome:
+    parts: list[dict[str, Any]] = []
+    lines: list[tuple[float, str]] = []
     began = perf_counter()
-    token = CURRENT.set(None if context is None else (context.made,))
+    token = CURRENT.set(None if context is None else (context.made, parts))
+    kept = nullcontext() if context is None or not context.prints else _kept(lines)
     try:
-        if around is None:
-            value = call(function, args, kwargs)
-        else:
-            value = around.call(function, args, kwargs, alone=alone)
+        with kept:
+            if around is None:
+                value = call(function, args, kwargs)
+            else:
+                value = around.call(function, args, kwargs, alone=alone)
     except BaseException as error:  # SystemExit too: it must not end a pool's worker
-        return Outcome("raised", error, perf_counter() - began)
+        return Outcome("raised", error, perf_counter() - began, None, parts, lines)
     finally:
         CURRENT.reset(token)
-    return Outcome("returned", value, perf_counter() - began)
+    return Outcome("returned", value, perf_counter() - began, None, parts, lines)
+
+
+def _kept(lines: list[tuple[float, str]]) -> AbstractContextManager[None]:
+    from .output import recorded  # imported here: few runs record it
+
+    return recorded(lambda _current, when, text: lines.append((when, text)))
 
 
 def _packed(outcome: Outcome, folders: tuple[str, ...]) -> Outcome:

@@ -12,7 +12,11 @@ from lokki_tf.model.texts import Text
 from lokki_tf.tracebacks import ends_at_caller
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from typing_extensions import TypeVar  # type checkers have it
+
+    from .recording import Recording
 
     R_co = TypeVar("R_co", covariant=True, default=Any)
 else:
@@ -79,6 +83,12 @@ class Run(Sequence[Generation], Generic[R_co]):
         busy: Why the whole run was skipped, if it was: the runs that were going on.
     """
 
+    recording: Recording | None = None
+    """What it has recorded for its report."""
+    write_report: Callable[[Run[Any], BaseException | None], str] | None = None
+    """Writes its report; what runs a pipeline sets it."""
+    failure: BaseException | None = None
+    """The error that ended it."""
     __hash__ = None  # type: ignore[assignment]  # as a list has none
 
     def __init__(
@@ -242,6 +252,23 @@ class Run(Sequence[Generation], Generic[R_co]):
         from .table import as_text
 
         return Text(as_text(self))
+
+    def to_html(self) -> str:
+        """Return a report of the run as one HTML page, which needs no network.
+
+        It has the picture, the chart of times, the table, the inputs and results in short, errors
+        with their tracebacks, retries, and the cards of steps; what steps have printed, only if the
+        run was started with ``report=``.
+
+        Raises:
+            LokkiError: If the run was not made by a pipeline.
+        """
+        if self.write_report is None:
+            raise LokkiError(
+                f"the run of {self.definition.name!r} has no report: no pipeline has run it",
+                remedy="run it with local_run() of the pipeline",
+            )
+        return Text(self.write_report(self, self.failure))
 
     def _repr_html_(self) -> str:
         from .table import as_html

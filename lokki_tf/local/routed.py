@@ -32,10 +32,11 @@ from .calls import call, overdue, within_limit
 from .copies import copied
 from .engine import answers_of
 from .events import Event, EventKind, Listener
-from .failures import attach, failed_as, failure_of
+from .failures import attach, failed_as, failure_of, traceback_of
 from .files import FileWatch
 from .frames import clock
 from .identity import Identity
+from .recording import Call
 from .result import NOTHING, Run
 from .retry import Retries, names_of
 from .settings import Settings
@@ -331,10 +332,18 @@ class _Walk:
         if self.serializer is not None:
             given = {name: self.serializer.freeze(value) for name, value in given.items()}
         identity = Identity(self.definition.name, self.settings, given, self.serializer)
-        attempt = self.attempts.get(index, 1)
-        asks = route.step.options.callback
-        token = f"{self.nodes[index].name}/{attempt}" if asks else None
-        return identity.of(route.step.name, attempt, token=token)
+        call = self.called(route, index)
+        token = f"{call.node}/{call.attempt}" if route.step.options.callback else None
+        return identity.of(route.step.name, call, token)
+
+    def called(self, _route: Route, index: int) -> Call:
+        """Return the present attempt of a visit.
+
+        Args:
+            _route: The step.
+            index: Index of the visit.
+        """
+        return Call(self.nodes[index].name, None, self.attempts.get(index, 1))
 
     def _failed(
         self, route: Route, index: int, error: BaseException, began: float, retries: Retries
@@ -348,6 +357,7 @@ class _Walk:
         self.ends[index] = clock() - self.origin
         took = clock() - began
         if delay is not None:
+            self.settings.recording.retry(self.called(route, index), error, traceback_of)
             self.tell("step_retried", index, duration=took, error=error)
             self.attempts[index] += 1
             sleep(min(delay, threading.TIMEOUT_MAX))

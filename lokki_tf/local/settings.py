@@ -13,6 +13,7 @@ from lokki_tf.errors import OptionError
 from lokki_tf.model import Step, StepOptions, TerraformRef
 
 from .calls import call, in_thread
+from .recording import Recording
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -47,6 +48,7 @@ class Settings:
             contain.
         refs: Values of references to Terraform.
         s3: Returns a client of S3, for maps over datasets.
+        recording: What the run records for its report.
     """
 
     options: Mapping[Step, StepOptions] = field(default_factory=dict)
@@ -61,6 +63,7 @@ class Settings:
     secrets: Mapping[Step, Mapping[str, str]] = field(default_factory=dict, repr=False)
     refs: Mapping[TerraformRef, str] = field(default_factory=dict)
     s3: Callable[[], Any] | None = None
+    recording: Recording = field(default_factory=Recording, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         scale: Any = self.wait_scale

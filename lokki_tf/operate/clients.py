@@ -233,6 +233,20 @@ class Aws:
             body: bytes = answer["Body"].read()
         return body
 
+    def size(self, uri: str) -> int:
+        """Return the number of bytes of an object.
+
+        Args:
+            uri: ``s3://bucket/key``.
+
+        Raises:
+            AwsError: If it cannot be read.
+        """
+        from lokki_tf.runtime.store import split
+
+        bucket, key = split(uri)
+        return int(self.call("s3", "head_object", Bucket=bucket, Key=key)["ContentLength"])
+
     def partition(self) -> str:
         """The partition of AWS that contains the region: ``aws``, ``aws-cn`` and so on."""
         return str(self.client("stepfunctions").meta.partition)

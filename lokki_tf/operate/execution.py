@@ -384,6 +384,20 @@ class Execution(Generic[R_co]):
 
         return versions_of(self.deployed, self.seen)
 
+    def to_html(self) -> str:
+        """Return a report of the execution as one HTML page, which needs no network.
+
+        It has the picture, the chart of times, the table, the inputs and results in short, errors
+        with their tracebacks, retries, logs, the cards of steps, and what Lambda bills. Results
+        that are pickles are loaded only if the execution was requested with ``allow_pickle=True``.
+
+        Raises:
+            AwsError: If AWS refuses or cannot be reached.
+        """
+        from .report import report_html
+
+        return Text(report_html(self))
+
     def __repr__(self) -> str:
         status = self.seen.status.lower().replace("_", " ")
         return f"<Execution {self.name!r} of {self.deployed.stack.name!r}: {status}>"

@@ -104,7 +104,7 @@ def find_blame(deployed: Deployed, run: AwsRun) -> Blame:
         arn = child["executionArn"]
         own = own_error(child.get("error"), child.get("cause"))
         error, cause = (text or "" for text in own)
-        item = _item(child.get("input", ""))
+        item = item_of(child.get("input", ""))
         if is_express(arn):
             if child["status"] == "TIMED_OUT" and not error:
                 error, cause = "States.Timeout", _TOO_LONG
@@ -168,8 +168,12 @@ def _failed_child(deployed: Deployed, map_run: str) -> dict[str, Any] | None:
     return None
 
 
-def _item(given: str) -> str:
-    """Return the item of a map's execution, from its input: `` [3]``; of a batch, the first."""
+def item_of(given: str) -> str:
+    """Return the item of a map's execution, from its input: `` [3]``; of a batch, the first.
+
+    Args:
+        given: The input, as JSON.
+    """
     try:
         answer = json.loads(given)
         first = answer["Items"][0] if "Items" in answer else answer

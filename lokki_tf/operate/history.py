@@ -66,6 +66,10 @@ class Tracker:
     last: int = field(default=0, init=False)
     """Id of the last event that was read."""
     ended: bool = field(default=False, init=False)
+    transitions: int = field(default=0, init=False)
+    """The states that were entered."""
+    map_runs: dict[str, list[str]] = field(default_factory=dict, init=False)
+    """ARNs of the runs of each Distributed Map, by name."""
     done: list[Visit] = field(default_factory=list, init=False)
     """Visits of steps and maps that have a result, in the order of their ends."""
     _stalled: list[Visit] = field(default_factory=list, init=False)
@@ -114,6 +118,7 @@ class Tracker:
         """Record an event, and return the visit to which the next events belong."""
         details = details_of(event)
         if kind.endswith("StateEntered"):
+            self.transitions += 1
             return self._entered(kind, details, when, before, events)
         if kind.endswith("StateExited"):
             visit = up(before, name=details["name"])
@@ -433,6 +438,7 @@ class Tracker:
             visit = self._stalled_one("Map", next(known, None))
         if visit is not None:
             visit.map_run, visit.map_error, visit.is_reported = map_run, None, False
+            self.map_runs.setdefault(visit.name, []).append(map_run)
             visit.item_error = None
             self._count(visit, when, events)
         return visit

@@ -40,9 +40,14 @@ class LineWriter:
         """
         moment = f"{datetime.fromtimestamp(line.time).astimezone():%Y-%m-%d %H:%M:%S}"
         run = f"  {line.run}" if line.run else ""
-        return f"{moment}{run}  {self._text(line)}"
+        return f"{moment}{run}  {self.words(line)}"
 
-    def _text(self, line: LogLine) -> str:
+    def words(self, line: LogLine) -> str:
+        """Return a line without its time and run.
+
+        Args:
+            line: A line of a log.
+        """
         if line.entry.get("event") in _KINDS:
             return self._event(line.entry, line.time)
         message = line.entry.get("message", line.text)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.asl.quotas import STATE_NAME_LENGTH
 from lokki_tf.errors import SerializationError
 from lokki_tf.model.names import unique
-from lokki_tf.runtime.envelope import JSON, holds, thaw
+from lokki_tf.runtime.envelope import JSON, holds, references, thaw
 from lokki_tf.runtime.names import MAPS
 
 from .results import NotLoaded, readable_here
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 _OF_MAPS, _OF_JOBS = ("map", "gathered"), ("at",)
 _IN_BUCKET = (*_OF_MAPS, *_OF_JOBS, "ref")
+_AT_ONCE = 8  # results that are read at the same time
+_MOST_OBJECTS = 50  # of a result that is shown in short
 
 
 class InBucket:
@@ -63,6 +67,45 @@ class RemoteOutputs(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._envelopes)
+
+    def shown(self, largest: int) -> dict[str, Any]:
+        """Return the values in short: large ones and unreadable ones are :class:`.Unread`.
+
+        Args:
+            largest: Bytes of the largest object that is read.
+        """
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return dict(
+                zip(self, pool.map(partial(self._shown, largest=largest), self), strict=True)
+            )
+
+    def _shown(self, name: str, largest: int) -> Any:
+        from lokki_tf.reporting.page import Unread
+
+        if name in self._values:
+            return self._values[name]
+        try:
+            size = self._bytes(self._envelopes[name])
+            if size <= largest:
+                envelope = whole(self._envelopes[name], self._reader)
+                uris = references(envelope)
+                if len(uris) > _MOST_OBJECTS:
+                    return Unread(f"in the bucket, in {len(uris):,} objects; not read here")
+                size = sum(map(self._reader.size, uris))
+            if size > largest:
+                return Unread(f"in the bucket, {size:,} bytes; not read here")
+            value = self._reader.value(envelope)
+        except Exception as error:  # whatever an object contains, the other values are shown
+            return Unread(f"cannot be read here: {type(error).__name__}: {error}")
+        return Unread(repr(value)) if isinstance(value, NotLoaded) else value
+
+    def _bytes(self, envelope: Envelope) -> int:
+        """Return the bytes of the result files of a Distributed Map; 0 for other results."""
+        if "map" not in envelope:
+            return 0
+        manifest = envelope["map"]
+        listed = json.loads(self._reader.read(f"s3://{manifest['Bucket']}/{manifest['Key']}"))
+        return sum(int(one.get("Size", 0)) for one in listed["ResultFiles"]["SUCCEEDED"])
 
     def previews(self) -> dict[str, Any]:
         """Return the values that were read or are in the history, and placeholders of others."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lokki_tf.runtime.failure import message_of, own_error
+from lokki_tf.runtime.failure import message_of, own_error, trace_of
 
 
 class RemoteError(Exception):
     """An error of a step in AWS, under the name that Lambda reports."""
+
+    trace = ""
+    """The step's own traceback, as text; empty if it is not known."""
 
 
 def remote_error(details: Mapping[str, Any]) -> BaseException:
@@ -20,4 +23,6 @@ def remote_error(details: Mapping[str, Any]) -> BaseException:
     """
     name, cause = own_error(details.get("error"), details.get("cause"))
     kind: type[RemoteError] = type(name or "States.Runtime", (RemoteError,), {})
-    return kind(message_of(cause or ""))
+    error = kind(message_of(cause or ""))
+    error.trace = trace_of(cause or "")
+    return error

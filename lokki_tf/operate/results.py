@@ -55,12 +55,19 @@ class Reader:
         read: Returns the bytes of an object by its URI.
         allow_pickle: Whether pickles with classes are loaded; a :class:`NotLoaded` replaces them
             otherwise.
+        size: Returns the number of bytes of an object, without reading it.
     """
 
-    def __init__(self, read: Callable[[str], bytes], *, allow_pickle: bool = False) -> None:
+    def __init__(
+        self,
+        read: Callable[[str], bytes],
+        *,
+        allow_pickle: bool = False,
+        size: Callable[[str], int] = lambda uri: 0,
+    ) -> None:
         from lokki_tf.packaging import main_module
 
-        self.read = read
+        self.read, self.size = read, size
         self.allows_pickle = allow_pickle
         self._modules: Mapping[str, str] = (
             {main_module(): "__main__"} if allow_pickle else _NoModules()
@@ -80,7 +87,7 @@ class Reader:
             refuse_outside(uri, store)
             return verified(uri, deployed.aws.read(uri))
 
-        return cls(read, allow_pickle=allow_pickle)
+        return cls(read, allow_pickle=allow_pickle, size=deployed.aws.size)
 
     def read_all(self, uris: Iterable[str]) -> dict[str, bytes]:
         """Return the bytes of several objects, read in parallel."""

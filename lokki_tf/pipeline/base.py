@@ -31,6 +31,7 @@ from .local_runs import (
     seeds_of_run,
     settings_of,
 )
+from .reports import Reported, report_file
 from .starts import check_starts, remember, started_pipelines
 
 if TYPE_CHECKING:
@@ -259,6 +260,7 @@ class Pipeline(Included, DeployedPipeline[R_co]):
         trigger: str | None = None,
         from_run: Execution[Any] | None = None,
         again: Sequence[str] = (),
+        report: str | PathLike[str] | None = None,
         config: Config | None = None,
         stage: str | None = None,
     ) -> Run[R_co]:
@@ -285,6 +287,9 @@ class Pipeline(Included, DeployedPipeline[R_co]):
             from_run: An execution in AWS, with whose parameters and results the run continues:
                 what has ended there does not run here, and is kept in ``state``.
             again: Names of steps that run here nevertheless, and all that depend on them.
+            report: Path of an HTML file for a report of the run, which is written even if the run
+                fails. It contains what steps print and log. ``run.to_html()`` returns the same
+                without that.
             config: Settings, of which a local run uses environment variables and time limits; by
                 default those of ``lokki.toml`` and the environment.
             stage: Stage of those settings; by default that in ``LOKKI_STAGE``.
@@ -295,6 +300,7 @@ class Pipeline(Included, DeployedPipeline[R_co]):
         Raises:
             BindingError: If a parameter is missing, unknown, of the wrong type or too large.
             LimitError: If Step Functions would end executions for their number of events.
+            OutputError: If the report cannot be written.
             SecretError: If a secret cannot be read.
             StepFailed: If a step raises; its error is the cause.
             AlreadyRunning: If as many others are going on as ``max_concurrent_runs`` allows.
@@ -302,6 +308,7 @@ class Pipeline(Included, DeployedPipeline[R_co]):
             StateError: If the file cannot be used.
         """
         definition, given = self.definition, parameters_of_run(parameters)
+        file = report_file(report)
         if definition.routes is not None:
             refuse_parallel(executor, max_workers)
         if event is not None or trigger is not None:
@@ -316,24 +323,29 @@ class Pipeline(Included, DeployedPipeline[R_co]):
             from lokki_tf.runtime.parameters import without_reserved
 
             given = without_reserved(given)
+        reported = Reported(definition, given, settings, file)
         try:
-            ran = run_locally(
-                definition,
-                given,
-                settings,
-                state,
-                on_event,
-                executor=executor,
-                max_workers=max_workers or self.max_workers,
-                strict=strict,
-                answers=answers,
-                config=config,
-                seeds=seeds,
-            )
+            with reported.output():
+                ran = run_locally(
+                    definition,
+                    given,
+                    settings,
+                    state,
+                    on_event,
+                    executor=executor,
+                    max_workers=max_workers or self.max_workers,
+                    strict=strict,
+                    answers=answers,
+                    config=config,
+                    seeds=seeds,
+                )
         except BaseException as error:
-            self._keep_outcomes(definition, getattr(error, "run", None))
+            failed = getattr(error, "run", None)
+            self._keep_outcomes(definition, failed)
+            reported.ended(failed, error)
             raise
         self._keep_outcomes(definition, ran)
+        reported.ended(ran)
         return ran
 
     def event_input(

@@ -132,6 +132,7 @@ def _context(
         parameters={name: one for name, one in given.items() if one is not REQUIRED},
         item_index=recorded.item,
         task_token=own.get("token"),
+        opened=list,  # its card has no report
     )
 
 

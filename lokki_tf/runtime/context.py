@@ -9,8 +9,11 @@ from contextvars import ContextVar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
     from typing import Any
+
+    from .cards import Card
 
 CURRENT: ContextVar[tuple[Any, ...] | None] = ContextVar("lokki_tf run context", default=None)
 """While a step runs: a function that makes its context, and that function's arguments."""
@@ -33,10 +36,12 @@ class RunContext:
         item_index: In a map the index of the item; in maps inside maps a tuple of indices, the
             outermost first. ``None`` elsewhere.
         task_token: Of a step with ``callback=True``, the token with which it is answered.
+        opened: Returns the parts of the call's card; ``None`` outside of the call.
     """
 
     __module__ = "lokki_tf.runtime.context"
     __slots__ = (
+        "_opened",
         "attempt",
         "item_index",
         "parameters",
@@ -48,6 +53,7 @@ class RunContext:
         "step",
         "task_token",
     )
+    _opened: Callable[[], list[dict[str, Any]]] | None
     attempt: int
     item_index: int | tuple[int, ...] | None
     parameters: dict[str, Any]
@@ -59,9 +65,29 @@ class RunContext:
     step: str
     task_token: str | None
 
-    def __init__(self, **fields: Any) -> None:
-        for name in self.__slots__:
+    def __init__(
+        self, *, opened: Callable[[], list[dict[str, Any]]] | None = None, **fields: Any
+    ) -> None:
+        object.__setattr__(self, "_opened", opened)
+        for name in _FIELDS:
             object.__setattr__(self, name, fields[name])
+
+    @property
+    def card(self) -> Card:
+        """The card of this call, to which the step appends content for the report of the run.
+
+        Raises:
+            RuntimeError: If this context was sent to another step or process.
+        """
+        opened = self._opened
+        if opened is None:
+            raise RuntimeError(
+                "run_context().card belongs to the call of the step: append to it in the step "
+                "itself, not through a context that was returned or sent to another process"
+            )
+        from .cards import Card  # imported here: few steps have a card
+
+        return Card(opened())
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"run_context().{name} cannot be set")
@@ -79,7 +105,10 @@ class RunContext:
         return _made, (self._fields(),)
 
     def _fields(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in _FIELDS}
+
+
+_FIELDS = tuple(name for name in RunContext.__slots__ if name != "_opened")
 
 
 def _made(fields: dict[str, Any]) -> RunContext:

@@ -27,11 +27,22 @@ def in_context(call: Callable[[], Any], event: dict[str, Any], item_path: str | 
         event: As described in :mod:`.handler`, with ``context``.
         item_path: Inside a map, the item's folder in the bucket.
     """
-    token = CURRENT.set((of_event, event, item_path))
+    parts: list[dict[str, Any]] = []
+    token = CURRENT.set((_of_call, event, item_path, parts))
     try:
         return call()
     finally:
         CURRENT.reset(token)
+        if parts:
+            from .card_store import store_card
+
+            store_card(parts, event, item_path)
+
+
+def _of_call(
+    event: dict[str, Any], item_path: str | None, parts: list[dict[str, Any]]
+) -> RunContext:
+    return of_event(event, item_path, opened=lambda: parts)
 
 
 def of_event(
@@ -39,6 +50,8 @@ def of_event(
     item_path: str | None,
     environment: Mapping[str, str] = os.environ,
     read: Callable[[list[str]], Mapping[str, Source]] | None = None,
+    *,
+    opened: Callable[[], list[dict[str, Any]]] | None = None,
 ) -> RunContext:
     """Make the context of a call in AWS.
 
@@ -47,6 +60,7 @@ def of_event(
         item_path: Inside a map, the item's folder in the bucket.
         environment: The variables of the step's function.
         read: Returns the objects with some URIs; by default with the function's rights.
+        opened: Returns the parts of the call's card; ``None`` outside of the call.
     """
     own, given = event["context"], event.get("given", event.get("input")) or {}
     return RunContext(
@@ -60,6 +74,7 @@ def of_event(
         parameters=_parameters(event, given, read),
         item_index=item_index(item_path),
         task_token=own.get("token"),
+        opened=opened,
     )
 
 

@@ -20,7 +20,8 @@ from ..zips import Zipped
 
 _HEADER = "# lokki_tf's runtime; the commented source is lokki_tf/runtime.\n"
 _OF_ROUTES = {"routes.py", "routed.py"}
-_OF_CONTEXTS = {"aliases.py", "context.py", "event_context.py", "moments.py"}
+_OF_CALLS = {"card_store.py", "cards.py", "event_context.py"}
+_OF_CONTEXTS = {"aliases.py", "context.py", "moments.py"} | _OF_CALLS
 _OF_POLLS = {"polls.py", "moments.py"}
 _OF_FAILURES = {"aliases.py", "failure.py"}
 _OF_ANSWERS = {"answers.py", "callbacks.py"}
@@ -65,7 +66,7 @@ def context_files(*, asks: bool) -> Mapping[str, bytes]:
     Args:
         asks: Whether the step itself may call it; others may receive its result.
     """
-    return _named(_OF_CONTEXTS - (set() if asks else {"event_context.py"}))
+    return _named(_OF_CONTEXTS - (set() if asks else _OF_CALLS))
 
 
 def failure_files() -> Mapping[str, bytes]:
