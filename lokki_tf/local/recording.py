@@ -11,8 +11,6 @@ from .strict import described, is_not_ready
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .result import ItemKey
-
 MOST_CARDS, MOST_RETRIES, MOST_LINES = 500, 2_000, 20_000
 
 
@@ -26,7 +24,7 @@ class Call(NamedTuple):
     """
 
     node: str
-    item: ItemKey | None = None
+    item: int | tuple[int, ...] | None = None
     attempt: int = 1
 
 

@@ -340,7 +340,6 @@ class _Walk:
         """Return the present attempt of a visit.
 
         Args:
-            _route: The step.
             index: Index of the visit.
         """
         return Call(self.nodes[index].name, None, self.attempts.get(index, 1))

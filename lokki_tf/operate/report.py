@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lokki_tf.errors import AwsError
 from lokki_tf.local.recording import Call
@@ -50,12 +50,15 @@ from .logs import Wanted
 from .outputs import RemoteOutputs
 
 if TYPE_CHECKING:
+    from lokki_tf.errors import ExecutionFailed
     from lokki_tf.local import Event
     from lokki_tf.model import Definition, Status
 
     from .deployed import Deployed
-    from .execution import Execution
     from .logs import Billed, LogLine
+    from .results import Reader
+    from .runs import AwsRun
+    from .states import RunHistory
 
 _LARGEST = 8_000_000  # bytes of a value that is read
 _AT_ONCE = 8
@@ -78,7 +81,42 @@ _COST = (
 )
 
 
-def report_html(execution: Execution[Any]) -> str:
+class Described(Protocol):
+    """What a report contains of an execution, see :class:`lokki_tf.operate.execution.Execution`."""
+
+    deployed: Deployed
+    seen: AwsRun
+
+    @property
+    def run(self) -> AwsRun:
+        """What AWS says about it."""
+
+    @property
+    def history(self) -> RunHistory:
+        """All that has happened so far."""
+
+    @property
+    def outputs(self) -> RemoteOutputs:
+        """The results of its steps, by name."""
+
+    @property
+    def reader(self) -> Reader:
+        """Reads its values from the bucket."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The values of parameters with which it was started."""
+
+    @property
+    def link(self) -> str | None:
+        """URL of its page in AWS's console."""
+
+    @property
+    def error(self) -> ExecutionFailed | None:
+        """Why it has not succeeded."""
+
+
+def report_html(execution: Described) -> str:
     """Return the report of an execution as HTML.
 
     Args:
@@ -90,7 +128,7 @@ def report_html(execution: Execution[Any]) -> str:
     return to_html(report_of(execution))
 
 
-def report_of(execution: Execution[Any]) -> RunReport:
+def report_of(execution: Described) -> RunReport:
     """Return the data of the report of an execution.
 
     Args:
@@ -254,7 +292,7 @@ def _parameters(definition: Definition, given: Mapping[str, Any]) -> dict[str, A
 
 
 def _steps(
-    execution: Execution[Any],
+    execution: Described,
     definition: Definition,
     visits: Sequence[_Visit],
     outputs: Mapping[str, Any],
@@ -315,7 +353,7 @@ def _failed(deployed: Deployed, map_runs: Sequence[str]) -> Iterator[FailedItem]
             yield FailedItem(item, f"{name}: {message_of(cause or '')}", trace_of(cause or ""))
 
 
-def _result(execution: Execution[Any]) -> Any:
+def _result(execution: Described) -> Any:
     run = execution.seen
     if run.output is None or run.busy is not None:
         return MISSING
@@ -329,7 +367,7 @@ def _result(execution: Execution[Any]) -> Any:
     return {name: f"<{one.why}>" if isinstance(one, Unread) else one for name, one in done.items()}
 
 
-def _facts(execution: Execution[Any]) -> Iterator[tuple[str, str]]:
+def _facts(execution: Described) -> Iterator[tuple[str, str]]:
     run = execution.seen
     stage = execution.deployed.stack.config.stage
     if stage:
@@ -341,7 +379,7 @@ def _facts(execution: Execution[Any]) -> Iterator[tuple[str, str]]:
         yield "skipped", run.busy
 
 
-def _logs(execution: Execution[Any]) -> tuple[list[LogEntry], list[Billed], str]:
+def _logs(execution: Described) -> tuple[list[LogEntry], list[Billed], str]:
     """Return the lines of logs, what Lambda bills, and why there is nothing if so."""
     run, deployed = execution.seen, execution.deployed
     start = run.began.timestamp() - _SLACK
@@ -383,7 +421,7 @@ def _usage(
 
 
 def _numbers(
-    execution: Execution[Any], visits: Sequence[_Visit], billed: Sequence[Billed]
+    execution: Described, visits: Sequence[_Visit], billed: Sequence[Billed]
 ) -> Iterator[tuple[str, str]]:
     tracker = execution.history.tracker
     retries = sum(len(one.retries) for one in visits)

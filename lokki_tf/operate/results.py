@@ -87,7 +87,7 @@ class Reader:
             refuse_outside(uri, store)
             return verified(uri, deployed.aws.read(uri))
 
-        return cls(read, allow_pickle=allow_pickle, size=deployed.aws.size)
+        return cls(read, allow_pickle=allow_pickle, size=lambda uri: deployed.aws.size(uri))
 
     def read_all(self, uris: Iterable[str]) -> dict[str, bytes]:
         """Return the bytes of several objects, read in parallel."""

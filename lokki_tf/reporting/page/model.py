@@ -51,7 +51,7 @@ class LogEntry:
     """A line of a log.
 
     Args:
-        time: When.
+        time: When it was written.
         node: The node; empty if it is not known.
         text: The line.
     """
