@@ -61,6 +61,11 @@ def routed(**steps: list[Transition]) -> Routes:
     return Routes(next(iter(steps)), tuple(routes))
 
 
+def of_routes(routes: Routes, name: str = "p") -> Definition:
+    """Make the definition of a routed pipeline."""
+    return Definition(name, Graph(()), routes=routes)
+
+
 def definition(*nodes: Node | Map, name: str = "daily") -> Definition:
     return Definition(name, Graph(nodes))
 
@@ -115,8 +120,12 @@ def parsed(picture: str) -> ET.Element:
     width, height = (float(root.attrib[key]) for key in ("width", "height"))
     assert root.get("viewBox") == f"0 0 {root.get('width')} {root.get('height')}"
     kinds = {one.tag.removeprefix(SVG) for one in root.iter()}
-    assert kinds <= {"svg", "g", "title", "text", "rect", "path", "defs", "marker"}
-    assert not any("href" in key for one in root.iter() for key in one.attrib)
+    assert kinds <= {"svg", "g", "title", "desc", "text", "rect", "path"}
+    # Nothing that a strict content security policy refuses, and no ids, which pages could share.
+    refused = ("href", "style", "class", "id")
+    assert not any(word in refused for one in root.iter() for word in one.attrib)
+    assert root.get("role") == "img"
+    assert [one.tag.removeprefix(SVG) for one in root[:2]] == ["title", "desc"][: len(root)]
     for text in root.iter(f"{SVG}text"):
         size = float(text.get("font-size", "12")) / 12
         wide = columns("".join(text.itertext())) * CHARACTER * size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lokki_tf.model import AnyNode
+
+_NUMBER = re.compile(r"_\d+$")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +31,7 @@ class SubPipeline:
 
     name: str
     title: str
-    members: tuple[Moved | SubPipeline, ...]
+    members: tuple[Drawn, ...]
     predecessors: tuple[str, ...]
     inputs: tuple[str, ...]
 
@@ -51,6 +54,52 @@ class Moved:
     def name(self) -> str:
         """The node's name."""
         return self.node.name
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stack:
+    """Equal nodes, or equal sub-pipelines, that are drawn as one.
+
+    Args:
+        label: Their name without the numbers of later calls.
+        first: The first of them; of sub-pipelines, one whose members are stacks.
+        all: All of them.
+        predecessors: Names of what comes before them, as it is drawn.
+        inputs: Names of that of which they use results.
+        is_counted: Whether their number is shown; in a stack of sub-pipelines only that of the
+            sub-pipelines is.
+    """
+
+    label: str
+    first: Moved | SubPipeline
+    all: tuple[Moved | SubPipeline, ...]
+    predecessors: tuple[str, ...]
+    inputs: tuple[str, ...]
+    is_counted: bool = True
+
+    @property
+    def name(self) -> str:
+        """The name of the first of them."""
+        return self.first.name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all."""
+        return tuple(one.title if isinstance(one, SubPipeline) else one.name for one in self.all)
+
+    @property
+    def custom_names(self) -> tuple[str, ...]:
+        """The names, unless they only differ by the numbers of later calls."""
+        return () if all(base_of(name) == self.label for name in self.names) else self.names
+
+
+Drawn = Moved | SubPipeline | Stack
+"""What is drawn as a box: a node, a sub-pipeline, or several equal ones."""
+
+
+def base_of(name: str) -> str:
+    """Return a name without the number that distinguishes a later call: ``fetch_2``."""
+    return _NUMBER.sub("", name)
 
 
 def grouped(nodes: Sequence[AnyNode], depth: int = 0) -> list[Moved | SubPipeline]:
@@ -84,18 +133,51 @@ def grouped(nodes: Sequence[AnyNode], depth: int = 0) -> list[Moved | SubPipelin
     return [made[name] for name in order]
 
 
-def label_of(node: AnyNode) -> str:
-    """Return the first line of a node in pictures: its name, and what it does if it runs no step.
+def title_of(drawn: Drawn) -> str:
+    """Return the first line of a box in pictures.
 
     Args:
-        node: The node.
+        drawn: What is drawn.
     """
+    return name_in(drawn) + doing_in(drawn)
+
+
+def name_in(drawn: Drawn) -> str:
+    """Return the name in a box; of several equal ones with their number."""
+    if isinstance(drawn, Stack):
+        return f"{drawn.label} ×{len(drawn.all):,}" if drawn.is_counted else drawn.label
+    return drawn.title if isinstance(drawn, SubPipeline) else drawn.name
+
+
+def doing_in(drawn: Drawn) -> str:
+    """Return what is written after the name in a box: what a node does that runs no step."""
+    node = node_of(drawn)
+    return "" if node is None else _doing(node)
+
+
+def members_of(drawn: Drawn) -> tuple[Drawn, ...]:
+    """Return what is in the box of a sub-pipeline."""
+    first = drawn.first if isinstance(drawn, Stack) else drawn
+    return first.members if isinstance(first, SubPipeline) else ()
+
+
+def node_of(drawn: Drawn) -> AnyNode | None:
+    """Return the node of a box, of several equal ones the first; ``None`` for sub-pipelines."""
+    first = drawn.first if isinstance(drawn, Stack) else drawn
+    return first.node if isinstance(first, Moved) else None
+
+
+def names_of(drawn: Drawn) -> tuple[str, ...]:
+    """Return the names of the nodes of a box, or that of a sub-pipeline's box."""
+    return drawn.names if isinstance(drawn, Stack) else (drawn.name,)
+
+
+def _doing(node: AnyNode) -> str:
     if isinstance(node, Map):
-        return f"{node.name}: for each item"
+        return ": for each item"
     if isinstance(node, Wait):
-        return f"{node.name}: {node.label}"
-    starts = node.step.starts
-    return node.name if starts is None else f"{node.name}: starts {starts.name}"
+        return f": {node.label}"
+    return "" if node.step.starts is None else f": starts {node.step.starts.name}"
 
 
 def _shape_of(one: AnyNode, depth: int) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from .characters import CHARACTER, clipped, columns, markup, number
 from .status import INK, LOOKS, format_duration, format_outcome, tooltip
+from .summary import summary
 from .timeline import Row, Timeline, timeline
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def to_gantt(definition: Definition, outcomes: Mapping[str, Outcome], duration: 
         f'viewBox="0 0 {width} {height}" font-family="monospace" font-size="12" '
         f'fill="{INK}" role="img">',
         f"<title>{markup(f'{definition.name} {took}')}</title>",
+        f"<desc>{markup(summary(definition, outcomes))}</desc>",
         f'<rect x="0.5" y="0.5" width="{number(frame.width - 1)}" '
         f'height="{number(frame.height - 1)}" rx="8" fill="#fff" stroke="{_LINES}"/>',
         _text(title, _PAD, 30, INK, ' font-size="15" font-weight="bold"'),

@@ -7,18 +7,24 @@ are connected to. An arrow that leads up leaves and enters beside the boxes, and
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+import math
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from operator import attrgetter
 from typing import NamedTuple
 
 MARGIN = 12.0
 LANE = 18.0
 _ASIDE = 14.0
-PADDING, HEIGHT = 14.0, 32.0
+PADDING, HEIGHT, LINE = 14.0, 32.0, 15.0
+WIDEST = 1150.0
+"""The width of pictures in pixels, unless a single box is wider."""
 GAP, LEVEL_GAP = 22.0, 40.0
 _BEND = 6.0
 _SWEEPS = 8
+_FILLED = 0.85  # of the width of a row, which leaves room for arrows
 
 
 class Point(NamedTuple):
@@ -89,12 +95,17 @@ class Link(NamedTuple):
         after: Name of the box that it enters, in a lower level unless ``back``.
         shared: Arrows to the same box with an equal value are drawn as one from where they meet.
         back: Whether it leads to a higher level, or to its own box.
+        forks: Whether ``shared`` is about arrows from the same box, which are drawn as one up to
+            where they part.
+        style: Only arrows of an equal style share their way.
     """
 
     before: str
     after: str
     shared: Hashable
     back: bool = False
+    forks: bool = False
+    style: Hashable = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +116,8 @@ class Arranged:
         width: Width of everything.
         height: Height of everything.
         ways: The items that each link passes, from the box that it leaves to the box that it
-            enters, or to the item where it meets another link.
+            enters, or to the item where it meets another link; of a link that forks, from the item
+            where it leaves another link; empty for a link that is left out.
     """
 
     width: float
@@ -114,7 +126,10 @@ class Arranged:
 
 
 def arrange(
-    items: Mapping[str, Item], levels: Sequence[Sequence[str]], links: Iterable[Link]
+    items: Mapping[str, Item],
+    levels: Sequence[Sequence[str]],
+    links: Sequence[Link],
+    most: float = math.inf,
 ) -> Arranged:
     """Set the middle and top of boxes and of the items of arrows.
 
@@ -122,14 +137,107 @@ def arrange(
         items: The boxes by name.
         levels: Their names, from top to bottom.
         links: The arrows between them.
+        most: The largest width. Beyond it a level is drawn in several rows, arrows share their
+            ways, and long arrows that still have no room are left out.
     """
+    filled, ways = _ordered(items, levels, links)
+    width, height = _place(filled)
+    if width <= most:
+        return Arranged(width, height, ways)
+    names = {id(item): name for name, item in items.items()}
+    sorted_levels = [[names[id(one)] for one in row if id(one) in names] for row in filled]
+    rows = [row for level in sorted_levels for row in _rows(level, items, most * _FILLED)]
+    for item in items.values():
+        item.above, item.below, item.beside = [], [], ([], [])
+    bundled = _bundled(links, rows)
+    room = _with_room(bundled, items, rows, most)
+    kept = [link for link, has_room in zip(bundled, room, strict=True) if has_room]
+    filled, ways = _ordered(items, rows, kept)
+    width, height = _place(filled, max(map(_width, filled)))
+    left = iter(ways)
+    return Arranged(width, height, tuple(next(left) if one else () for one in room))
+
+
+def _with_room(
+    links: Sequence[Link],
+    items: Mapping[str, Item],
+    levels: Sequence[Sequence[str]],
+    most: float,
+) -> list[bool]:
+    """Return for each link whether the levels that it passes have room for it, shortest first."""
+    level_of = {name: number for number, level in enumerate(levels) for name in level}
+    wide = [sum(items[name].width + GAP for name in level) for level in levels]
+    known: set[tuple[Hashable, bool, int]] = set()
+    kept = [True] * len(links)
+    spans = [abs(level_of[one.after] - level_of[one.before]) for one in links]
+    for index in sorted(range(len(links)), key=spans.__getitem__):
+        link = links[index]
+        ends = sorted((level_of[link.before], level_of[link.after]))
+        passed = [(link.shared, link.back, number) for number in range(ends[0] + 1, ends[1])]
+        new = [one for one in passed if one not in known]
+        if any(wide[number] + 2 * GAP > most for *_, number in new):
+            kept[index] = False
+            continue
+        known.update(new)
+        for *_, number in new:
+            wide[number] += 2 * _BEND
+    return kept
+
+
+def _ordered(
+    items: Mapping[str, Item], levels: Sequence[Sequence[str]], links: Sequence[Link]
+) -> tuple[list[list[Item]], tuple[tuple[Item, ...], ...]]:
+    """Return the levels with the items of arrows, sorted, and the way of each link."""
     filled = [[items[name] for name in level] for level in levels]
     level_of = {name: number for number, level in enumerate(levels) for name in level}
     ways = _join(items, filled, level_of, links)
     for sweep in range(_SWEEPS):
         _order(filled, down=sweep % 2 == 0)
-    width, height = _place(filled)
-    return Arranged(width, height, ways)
+    return filled, ways
+
+
+def _width(members: Sequence[Item]) -> float:
+    return sum(item.width for item in members) + sum(map(_gap, members, members[1:]))
+
+
+def _gap(one: Item, other: Item) -> float:
+    """Return the space between two items of a level; arrows are nearer to each other."""
+    bends = (one.width == _BEND) + (other.width == _BEND)
+    return (GAP, GAP / 2, _BEND)[bends]
+
+
+def _rows(level: Sequence[str], items: Mapping[str, Item], most: float) -> Iterator[Sequence[str]]:
+    """Yield the boxes of a level in rows of about equal widths."""
+    whole = sum(items[name].width + GAP for name in level)
+    limit = max(whole / max(1, math.ceil(whole / most)), 1.0)
+    row: list[str] = []
+    wide = 0.0
+    for name in level:
+        width = items[name].width
+        if row and (wide + width / 2 > limit or wide + width > most):
+            yield row
+            row, wide = [], 0.0
+        row.append(name)
+        wide += width + GAP
+    yield row
+
+
+def _bundled(links: Sequence[Link], levels: Sequence[Sequence[str]]) -> list[Link]:
+    """Return the links so that long ones from or to the same box share their way.
+
+    A level in rows would otherwise have an arrow beside each box of the rows below it.
+    """
+    level_of = {name: number for number, level in enumerate(levels) for name in level}
+    long = [one for one in links if abs(level_of[one.after] - level_of[one.before]) > 1]
+    leaving, entering = (Counter(map(attrgetter(end), long)) for end in ("before", "after"))
+    return [
+        one
+        if one.back
+        else one._replace(shared=(one.before, one.style, "leaving"), forks=True)
+        if leaving[one.before] > entering[one.after]
+        else one._replace(shared=(one.after, one.style, "entering"))
+        for one in links
+    ]
 
 
 def _join(
@@ -142,6 +250,9 @@ def _join(
     bends: dict[tuple[Hashable, bool, int], Item] = {}
     ways: list[tuple[Item, ...]] = []
     for link in links:
+        if link.forks:
+            ways.append(_fork(items, levels, level_of, link, bends))
+            continue
         way, step = [items[link.before]], -1 if link.back else 1
         for number in range(level_of[link.before] + step, level_of[link.after], step):
             key = (link.shared, link.back, number)
@@ -156,6 +267,30 @@ def _join(
         _tie(way, back=link.back, meets=way[-1] is not items[link.after])
         ways.append(tuple(way))
     return tuple(ways)
+
+
+def _fork(
+    items: Mapping[str, Item],
+    levels: list[list[Item]],
+    level_of: Mapping[str, int],
+    link: Link,
+    bends: dict[tuple[Hashable, bool, int], Item],
+) -> tuple[Item, ...]:
+    """Return the way of a link from its end up to its beginning, or to another link's item."""
+    way = [items[link.after]]
+    for number in range(level_of[link.after] - 1, level_of[link.before], -1):
+        key = (link.shared, link.back, number)
+        known = key in bends
+        if not known:
+            bends[key] = Item(_BEND, 0.0)
+            levels[number].append(bends[key])
+        way.append(bends[key])
+        if known:
+            break
+    else:
+        way.append(items[link.before])
+    _tie(way[::-1], back=False, meets=False)
+    return tuple(way[::-1])
 
 
 def _tie(way: Sequence[Item], *, back: bool, meets: bool) -> None:
@@ -191,15 +326,20 @@ def _order(levels: list[list[Item]], *, down: bool) -> None:
         members.sort(key=lambda item: own[id(item)])
 
 
-def _place(levels: list[list[Item]]) -> tuple[float, float]:
-    """Set the middle and top of every item; return the width and height of everything."""
+def _place(levels: list[list[Item]], most: float = math.inf) -> tuple[float, float]:
+    """Set the middle and top of every item; return the width and height of everything.
+
+    Args:
+        levels: The items, from top to bottom.
+        most: The largest width, at least that of each level.
+    """
     y = 0.0
     for members in levels:
         height = max(item.height for item in members)
         for item in members:
             item.y, item.height, item.floor = y, item.height or height, y + height
         y += height + LEVEL_GAP
-        _spread(members, [0.0] * len(members))
+        _spread(members, [0.0] * len(members), most)
     for sweep in range(_SWEEPS):
         for members in levels if sweep % 2 == 0 else reversed(levels):
             joined = [item.above if sweep % 2 == 0 else item.below for item in members]
@@ -207,7 +347,7 @@ def _place(levels: list[list[Item]]) -> tuple[float, float]:
                 sum([other.x for other in others]) / len(others) if others else item.x
                 for item, others in zip(members, joined, strict=True)
             ]
-            _spread(members, wanted)
+            _spread(members, wanted, most)
     everything = [item for members in levels for item in members]
     left = min((item.x - item.width / 2 for item in everything), default=0.0)
     for item in everything:
@@ -216,9 +356,15 @@ def _place(levels: list[list[Item]]) -> tuple[float, float]:
     return width, max(y - LEVEL_GAP, 0.0)
 
 
-def _spread(members: Sequence[Item], wanted: Sequence[float]) -> None:
-    """Move the items of a level as near to the wanted positions as the gaps between them allow."""
-    apart = [(one.width + other.width) / 2 + GAP for one, other in pairwise(members)]
+def _spread(members: Sequence[Item], wanted: Sequence[float], most: float) -> None:
+    """Move the items of a level as near to the wanted positions as the gaps between them allow.
+
+    Args:
+        members: The items of a level.
+        wanted: The position of each.
+        most: The width that they may take, half on each side of 0.
+    """
+    apart = [(one.width + other.width) / 2 + _gap(one, other) for one, other in pairwise(members)]
     right, left = list(wanted), list(wanted)
     for number, least in enumerate(apart):
         right[number + 1] = max(right[number + 1], right[number] + least)
@@ -226,6 +372,20 @@ def _spread(members: Sequence[Item], wanted: Sequence[float]) -> None:
         left[number] = min(left[number], left[number + 1] - apart[number])
     for item, low, high in zip(members, left, right, strict=True):
         item.x = (low + high) / 2  # both keep the distances, so their mean does
+    if members and most < math.inf:
+        _keep_within(members, apart, most / 2)
+
+
+def _keep_within(members: Sequence[Item], apart: Sequence[float], side: float) -> None:
+    """Move the items of a level that are too far on one side back, with those beside them."""
+    least = members[0].width / 2 - side
+    for item, step in zip(members, [*apart, 0.0], strict=True):
+        item.x = max(item.x, least)
+        least += step
+    largest = side - members[-1].width / 2
+    for item, step in zip(reversed(members), [*reversed(apart), 0.0], strict=True):
+        item.x = min(item.x, largest)
+        largest -= step
 
 
 def close_up(items: Iterable[Item]) -> float:

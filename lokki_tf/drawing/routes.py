@@ -15,13 +15,20 @@ from typing import Literal as OneOf
 
 from lokki_tf.model import Test
 
+from .notes import ends_of, starts_of
+from .status import INK, look_of
 from .text import quoted
 
 if TYPE_CHECKING:
-    from lokki_tf.model import Node, Route, Routes, Transition
+    from lokki_tf.model import Definition, Node, Route, Routes, Transition
+
+    from .visits import Visits
 
 _SATURATION, _VALUE, _ALPHA = 0.3, 0.9, "7f"
 _LONGEST = 60
+_END = " end"
+START = " start"
+"""The id of what starts runs; no step's name begins with a space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +38,23 @@ class Shape:
     Args:
         id: Unique in the picture; for a step, its name.
         label: Its text.
-        kind: ``step``, ``test`` or ``wait``.
+        kind: ``step``, ``test`` or ``wait``; ``start`` for what starts runs.
         colour: Colour of a test, ``#rrggbb``; tests of the same return statement share it.
         ends: Whether the pipeline may end with the step.
+        is_error: Whether a test stands for errors of a step.
     """
 
     id: str
     label: str
-    kind: OneOf["step", "test", "wait"]
+    kind: OneOf["step", "test", "wait", "start"]
     colour: str = ""
     ends: bool = False
+    is_error: bool = False
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines of its text; only what starts runs has several."""
+        return self.label.split("\n") if self.kind == "start" else [self.label]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +80,12 @@ class Picture:
     arrows: tuple[Arrow, ...]
 
 
-def picture_of(routes: Routes, top_node: str | None = None, cleanup: Node | None = None) -> Picture:
+def picture_of(
+    routes: Routes,
+    top_node: str | None = None,
+    cleanup: Node | None = None,
+    starts: Sequence[str] = (),
+) -> Picture:
     """Return what is drawn for a routed pipeline.
 
     A test of one value is one shape, with a solid arrow for the value and a dashed arrow for the
@@ -76,6 +95,7 @@ def picture_of(routes: Routes, top_node: str | None = None, cleanup: Node | None
         routes: The pipeline.
         top_node: The step that comes first.
         cleanup: The cleanup step, to which a dashed arrow leads from each end.
+        starts: What starts runs, which is drawn above the first step.
     """
     targets = (one.target for route in routes.routes for one in route.transitions)
     names = list(dict.fromkeys([*routes.by_name, *(name for name in targets if name)]))
@@ -102,49 +122,93 @@ def picture_of(routes: Routes, top_node: str | None = None, cleanup: Node | None
     solid = {(arrow.before, arrow.after) for arrow in arrows if not arrow.dashed}
     drawn = (one for one in arrows if not one.dashed or (one.before, one.after) not in solid)
     others = (*(shape for _, shape, _ in tests), *waits.shapes.values())
-    return Picture((*shapes, *others), tuple(dict.fromkeys(drawn)))
+    picture = Picture((*shapes, *others), tuple(dict.fromkeys(drawn)))
+    if not starts:
+        return picture
+    first = Shape(START, "\n".join(starts), "start")
+    return Picture((first, *picture.shapes), (Arrow(START, routes.start), *picture.arrows))
 
 
-def routes_to_dot(routes: Routes, top_node: str | None = None, cleanup: Node | None = None) -> str:
-    """Write the pipeline in Graphviz's language.
+def routes_to_dot(
+    definition: Definition, top_node: str | None = None, visits: Visits | None = None
+) -> str:
+    """Write a routed pipeline in Graphviz's language.
 
     Args:
-        routes: The pipeline.
-        top_node: The step that comes first.
-        cleanup: The cleanup step.
+        definition: The pipeline.
+        top_node: The step that comes first; by default the first one.
+        visits: The visits of a run, for its picture.
     """
-    picture = picture_of(routes, top_node, cleanup)
+    routes = definition.routes
+    assert routes is not None
+    picture = picture_of(
+        routes, top_node or routes.start, definition.cleanup, starts_of(definition)
+    )
+    taken = None if visits is None else visits.taken(picture)
     lines = ['digraph "" {']
     for shape in picture.shapes:
-        style = f"shape=box,style=filled,color={quoted(shape.colour + _ALPHA)},"
-        style = style if shape.kind == "test" else "shape=box,style=rounded,"
-        style = f" [{style}label={quoted(shape.label)}]" if shape.kind != "step" else ""
+        label = "\\n".join(
+            quoted(line)[1:-1] for line in (*shape.lines, *(visits.notes(shape) if visits else ()))
+        )
+        if visits is not None and shape.kind == "step":
+            look = look_of(visits.of(shape.id))
+            given = [f'label="{label}"', "shape=box", 'style="rounded,filled"']
+            given += [f'fillcolor="{look.fill}"', f'color="{look.line}"', f'fontcolor="{INK}"']
+            style = f" [{','.join(given)}]"
+        elif shape.kind == "test":
+            colour = quoted(shape.colour + _ALPHA)
+            style = f' [shape=box,style=filled,color={colour},label="{label}"]'
+        else:
+            style = f' [shape=box,style=rounded,label="{label}"]' if shape.kind != "step" else ""
         lines.append(f"  {quoted(shape.id)}{style};")
     for arrow in picture.arrows:
-        style = " [style=dashed]" if arrow.dashed else ""
+        given = ["style=dashed"] if arrow.dashed else []
+        if taken is not None and taken[arrow].most:
+            given.append(f'label="{taken[arrow].label}"')
+        elif taken is not None and arrow.before != START:
+            given.append('color="#7a869a66"')
+        style = f" [{','.join(given)}]" if given else ""
         lines.append(f"  {quoted(arrow.before)} -> {quoted(arrow.after)}{style};")
+    lines += [
+        f'  {quoted(_END)} [shape=box,style="rounded,dashed",label={quoted(one)}];'
+        for one in ends_of(definition)
+    ]
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def routes_to_mermaid(routes: Routes, cleanup: Node | None = None) -> str:
-    """Write the pipeline in Mermaid's language; a test is a diamond.
+def routes_to_mermaid(definition: Definition, visits: Visits | None = None) -> str:
+    """Write a routed pipeline in Mermaid's language; a test is a diamond.
 
     Args:
-        routes: The pipeline.
-        cleanup: The cleanup step.
+        definition: The pipeline.
+        visits: The visits of a run, for its picture.
     """
-    picture = picture_of(routes, routes.start, cleanup)
-    ids = {shape.id: f"n{number}" for number, shape in enumerate(picture.shapes)}
+    routes = definition.routes
+    assert routes is not None
+    picture = picture_of(routes, routes.start, definition.cleanup, starts_of(definition))
+    taken = None if visits is None else visits.taken(picture)
+    steps = [shape for shape in picture.shapes if shape.kind != "start"]
+    ids = {shape.id: f"n{number}" for number, shape in enumerate(steps)} | {START: "start"}
     lines = ["flowchart TD"]
     for shape in picture.shapes:
-        label = f'"{_escaped(shape.label)}"'
-        lines.append(f"  {ids[shape.id]}" + (f"{{{label}}}" if shape.colour else f"[{label}]"))
+        notes = visits.notes(shape) if visits else ()
+        written = "\\n".join(map(_escaped, (*shape.lines, *notes)))
+        label = f'"{written}"'
+        forms = {"test": f"{{{label}}}", "start": f"([{label}])"}
+        lines.append(f"  {ids[shape.id]}{forms.get(shape.kind, f'[{label}]')}")
     for arrow in picture.arrows:
         line = "-.->" if arrow.dashed else "-->"
-        lines.append(f"  {ids[arrow.before]} {line} {ids[arrow.after]}")
+        count = taken[arrow].label if taken else ""
+        count = f"|{_escaped(count)}|" if count else ""
+        lines.append(f"  {ids[arrow.before]} {line}{count} {ids[arrow.after]}")
+    lines += [f'  notice(["{_escaped(one)}"])' for one in ends_of(definition)]
     for shape in picture.shapes:
-        if shape.colour:
+        if shape.kind == "test":
             style = f"fill:{shape.colour},stroke:{shape.colour},color:#1b2a41"
+            lines.append(f"  style {ids[shape.id]} {style}")
+        elif visits is not None and shape.kind == "step":
+            look = look_of(visits.of(shape.id))
+            style = f"fill:{look.fill},stroke:{look.line},color:{INK}"
             lines.append(f"  style {ids[shape.id]} {style}")
     return "\n".join(lines) + "\n"
 
@@ -188,7 +252,8 @@ def _tests(routes: Routes, names: Sequence[str]) -> list[_Drawn]:
             while f"cond{number}" in taken:  # a step can have this name
                 number += 1
             taken.add(f"cond{number}")
-            shape = Shape(f"cond{number}", label, "test", colour)
+            is_error = any(one.errors for _, one in ways)
+            shape = Shape(f"cond{number}", label, "test", colour, is_error=is_error)
             arrows = [
                 (Arrow(shape.id, way.target, dashed), way.wait_label)
                 for way, dashed in onward

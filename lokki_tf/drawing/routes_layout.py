@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from .characters import CHARACTER, columns
-from .layers import HEIGHT, LANE, PADDING, Item, Link, Point, arrange, close_up
+from .layers import HEIGHT, LANE, LINE, PADDING, WIDEST, Item, Link, Point, arrange, close_up
 from .loops import cut
+from .marks import SIGN, height_of_marks
 from .ways import around, downward, self_loop, upward
 
 if TYPE_CHECKING:
@@ -22,15 +24,19 @@ if TYPE_CHECKING:
 
 SLANT = 12.0
 _APART = 5.0  # pixels between arrows around the picture
+_MOST_AROUND = 24  # lanes around the picture; more arrows share them
 _MOST_ITEMS = 6000  # of arrows, on the levels that they cross
+_NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 class Placed(NamedTuple):
-    """A shape, its upper left corner and its width."""
+    """A shape, its upper left corner, its size, and the lines below its own text."""
 
     shape: Shape
     corner: Point
     width: float
+    height: float = HEIGHT
+    notes: Sequence[str] = ()
 
 
 class Drawn(NamedTuple):
@@ -51,30 +57,41 @@ class RoutesLayout:
     arrows: tuple[Drawn, ...]
 
 
-def routes_layout(picture: Picture) -> RoutesLayout:
+def routes_layout(picture: Picture, notes: Mapping[str, Sequence[str]] = _NONE) -> RoutesLayout:
     """Compute the positions of the shapes of a picture.
 
     Args:
         picture: What is drawn, the shape on top first.
+        notes: Further lines of text, by the ids of shapes.
     """
     names = [shape.id for shape in picture.shapes]
     levels, back = cut(names, [(one.before, one.after) for one in picture.arrows])
     near, far = _parted(picture.arrows, levels)
     links = [_link(one, back) for one in near]
     beside = {name for link in links if link.back for name in (link.before, link.after)}
-    items = {shape.id: _item(shape, lanes=shape.id in beside) for shape in picture.shapes}
-    arranged = arrange(items, levels, links)
+    noted = {shape.id: notes.get(shape.id, ()) for shape in picture.shapes}
+    items = {
+        shape.id: _item(shape, noted[shape.id], lanes=shape.id in beside)
+        for shape in picture.shapes
+    }
+    arranged = arrange(items, levels, links, WIDEST)
     width = close_up(dict.fromkeys([*items.values(), *chain(*arranged.ways)]))
     drawn = [
         _drawn(one, link, way, items[one.after])
         for one, link, way in zip(near, links, arranged.ways, strict=True)
+        if way
     ]
-    outer = {key: number for number, key in enumerate(dict.fromkeys(map(_shared, far)), 1)}
+    far += [one for one, way in zip(near, arranged.ways, strict=True) if not way]
+    outer = {
+        key: number % _MOST_AROUND + 1
+        for number, key in enumerate(dict.fromkeys(map(_shared, far)))
+    }
     for one in far:
         x = width + outer[_shared(one)] * _APART
         drawn.append(Drawn(one, around(items[one.before], items[one.after], x)))
-    shapes = tuple(_placed(shape, items[shape.id]) for shape in picture.shapes)
-    return RoutesLayout(width + len(outer) * _APART, arranged.height, shapes, tuple(drawn))
+    shapes = tuple(_placed(shape, items[shape.id], noted[shape.id]) for shape in picture.shapes)
+    width += max(outer.values(), default=0) * _APART
+    return RoutesLayout(width, arranged.height, shapes, tuple(drawn))
 
 
 def _shared(arrow: Arrow) -> tuple[str, bool]:
@@ -84,21 +101,27 @@ def _shared(arrow: Arrow) -> tuple[str, bool]:
 
 def _link(arrow: Arrow, back: Collection[tuple[str, str]]) -> Link:
     ends = arrow.before, arrow.after
-    return Link(*ends, shared=_shared(arrow), back=ends in back)
+    return Link(*ends, shared=_shared(arrow), back=ends in back, style=arrow.dashed)
 
 
-def _width(shape: Shape) -> float:
-    slants = 2 * SLANT if shape.kind == "test" else 0
-    return columns(shape.label) * CHARACTER + 2 * PADDING + slants
+def _width(shape: Shape, notes: Sequence[str]) -> float:
+    slants = 2 * SLANT if shape.kind == "test" else SIGN if shape.kind == "start" else 0
+    return max(map(columns, (*shape.lines, *notes))) * CHARACTER + 2 * PADDING + slants
 
 
-def _item(shape: Shape, *, lanes: bool) -> Item:
-    return Item(_width(shape) + (2 * LANE if lanes else 0), HEIGHT)
+def _height(shape: Shape, notes: Sequence[str]) -> float:
+    if shape.kind == "start":
+        return height_of_marks(len(shape.lines))
+    return HEIGHT + len(notes) * LINE
 
 
-def _placed(shape: Shape, item: Item) -> Placed:
-    width = _width(shape)
-    return Placed(shape, Point(item.x - width / 2, item.y), width)
+def _item(shape: Shape, notes: Sequence[str], *, lanes: bool) -> Item:
+    return Item(_width(shape, notes) + (2 * LANE if lanes else 0), _height(shape, notes))
+
+
+def _placed(shape: Shape, item: Item, notes: Sequence[str]) -> Placed:
+    width = _width(shape, notes)
+    return Placed(shape, Point(item.x - width / 2, item.y), width, _height(shape, notes), notes)
 
 
 def _drawn(arrow: Arrow, link: Link, way: Sequence[Item], target: Item) -> Drawn:

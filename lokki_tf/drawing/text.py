@@ -8,14 +8,32 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.model import Map, Wait
 
-from .boxes import Moved, SubPipeline, grouped, label_of
+from .boxes import (
+    Drawn,
+    Stack,
+    doing_in,
+    grouped,
+    members_of,
+    name_in,
+    node_of,
+    title_of,
+)
 from .characters import writable
-from .status import INK, LOOKS, format_outcome, outcome_of
+from .contents import Contents, contents_of
+from .folding import folded, shown_as
+from .notes import ends_of, starts_of
+from .status import INK, LOOKS, Look, look_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lokki_tf.model import AnyNode, Definition, Graph, Outcome
+
+_START, _END = " start", " end"
+_DOT_MARK = 'shape=box, style="rounded,dashed"'
+_DOT_STACK = "peripheries=2"
+# With <br/> instead of \n, Mermaid would interpret the characters that entities stand for.
+_LINE = "\\n"
 
 # Characters that Mermaid could read as Markdown, HTML or its own syntax; words may contain - . _
 _SPECIAL = re.compile(r"[^\w .-]|(?<![^\W_])[_.]|[_.](?![^\W_])|^[ -]")
@@ -30,57 +48,59 @@ def graph_to_dot(definition: Definition, outcomes: Mapping[str, Outcome] | None 
             not run.
     """
     lines = [f"digraph {quoted(definition.name)} {{", "  rankdir=TB;"]
-    drawn, numbers = grouped(definition.whole.nodes), itertools.count()
-    lines += [f"  {line}" for line in _dot_nodes(drawn, outcomes, numbers)]
-    for before, after, carries in _edges(definition.whole):
+    drawn, numbers = folded(grouped(definition.whole.nodes), outcomes), itertools.count()
+    contents = contents_of(definition, outcomes)
+    starts, ends = starts_of(definition), ends_of(definition)
+    if starts:
+        lines.append(f"  {quoted(_START)} [{_DOT_MARK}, label={_dot_label(starts)}];")
+    lines += [f"  {line}" for line in _dot_nodes(drawn, contents, numbers)]
+    if starts:
+        firsts = _firsts(definition.whole, drawn)
+        lines += [f"  {quoted(_START)} -> {quoted(name)};" for name in firsts]
+    for before, after, carries in _drawn_edges(definition.whole, drawn):
         style = "" if carries else " [style=dashed]"
         lines.append(f"  {quoted(before)} -> {quoted(after)}{style};")
+    if ends:
+        lines.append(f"  {quoted(_END)} [{_DOT_MARK}, label={_dot_label(ends)}];")
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _dot_nodes(
-    drawn: Sequence[Moved | SubPipeline],
-    outcomes: Mapping[str, Outcome] | None,
-    numbers: Iterator[int],
-) -> Iterator[str]:
+def _dot_nodes(drawn: Iterable[Drawn], contents: Contents, numbers: Iterator[int]) -> Iterator[str]:
     for one in drawn:
-        if isinstance(one, SubPipeline):
+        node, title = node_of(one), title_of(one)
+        if node is None:
             yield f"subgraph {quoted(f'cluster {next(numbers)}')} {{"
-            yield f"  label={_dot_label(one.title, None)};"
-            yield from (f"  {line}" for line in _dot_nodes(one.members, outcomes, numbers))
+            yield f"  label={_dot_label((title, *contents.notes(one)))};"
+            yield from (f"  {line}" for line in _dot_nodes(members_of(one), contents, numbers))
             yield "}"
             continue
-        node = one.node
-        outcome = None if outcomes is None else outcome_of(node.name, outcomes)
+        known, lines = contents.of(one), (title, *contents.notes(one))
+        styles = list(_dot_style(known, is_stack=isinstance(one, Stack) and one.is_counted))
         if isinstance(node, Map):
             yield f"subgraph {quoted(f'cluster_{node.name}')} {{"
-            yield f"  label={_dot_label(label_of(node), outcome)};"
+            yield f"  label={_dot_label(lines)};"
             # Inner boxes would inherit these attributes if they came first.
-            inner = _dot_nodes(grouped(node.body.nodes), None, numbers)
+            inner = _dot_nodes(folded(grouped(node.body.nodes)), Contents(), numbers)
             yield from (f"  {line}" for line in inner)
-            yield from (f"  {one};" for one in _dot_style(outcome))
+            yield from (f"  {one};" for one in styles if one != _DOT_STACK)
             yield "}"
+        # Graphviz replaces HTML entities in labels, and shows no name that begins with "%".
+        elif lines == (node.name,) and not styles and not re.search("&|^%", node.name):
+            yield f"{quoted(node.name)};"
         else:
-            yield f"{quoted(node.name)}{_dot_attributes(node.name, label_of(node), outcome)};"
+            yield f"{quoted(node.name)} [{', '.join([f'label={_dot_label(lines)}', *styles])}];"
 
 
-def _dot_attributes(name: str, label: str, outcome: Outcome | None) -> str:
-    """Return a node's attributes in brackets, or nothing if its name is its label."""
-    # Graphviz replaces HTML entities in labels, and shows no name that begins with "%".
-    if outcome is None and label == name and "&" not in name and not name.startswith("%"):
-        return ""
-    return f" [{', '.join([f'label={_dot_label(label, outcome)}', *_dot_style(outcome)])}]"
-
-
-def _dot_label(label: str, outcome: Outcome | None) -> str:
-    lines = [label] if outcome is None else [label, format_outcome(outcome)]
+def _dot_label(lines: Iterable[str]) -> str:
     written = [quoted(line.replace("&", "&amp;"))[1:-1] for line in lines]
     return '"' + "\\n".join(written) + '"'
 
 
-def _dot_style(outcome: Outcome | None) -> Iterator[str]:
-    if outcome is not None:
-        look = LOOKS[outcome.status]
+def _dot_style(outcomes: Sequence[Outcome], *, is_stack: bool) -> Iterator[str]:
+    if is_stack:
+        yield _DOT_STACK
+    if outcomes:
+        look = look_of(outcomes)
         yield f'style="filled{",dashed" if look.dashed else ""}"'
         yield f'fillcolor="{look.fill}"'
         yield f'color="{look.line}"'
@@ -104,14 +124,20 @@ def graph_to_mermaid(definition: Definition, outcomes: Mapping[str, Outcome] | N
     waits = (one for one in definition.whole.every() if isinstance(one, Wait))
     ids |= {one.name: f"w{index}" for index, one in enumerate(waits)}
     lines = ["flowchart TD"]
-    drawn, numbers = grouped(definition.whole.nodes), itertools.count()
-    lines += [f"  {line}" for line in _mermaid_nodes(drawn, ids, outcomes, numbers)]
-    for before, after, carries in _edges(definition.whole):
+    drawn, numbers = folded(grouped(definition.whole.nodes), outcomes), itertools.count()
+    contents = contents_of(definition, outcomes)
+    starts, ends = starts_of(definition), ends_of(definition)
+    if starts:
+        lines.append(f'  start(["{_mermaid_lines(starts)}"])')
+    known: dict[str, Look] = {}
+    lines += [f"  {line}" for line in _mermaid_nodes(drawn, ids, contents, numbers, known)]
+    if starts:
+        lines += [f"  start --> {ids[name]}" for name in _firsts(definition.whole, drawn)]
+    for before, after, carries in _drawn_edges(definition.whole, drawn):
         lines.append(f"  {ids[before]} {'-->' if carries else '-.->'} {ids[after]}")
-    if outcomes is not None:
-        nodes = definition.whole.nodes
-        known = {ids[node.name]: outcome_of(node.name, outcomes) for node in nodes}
-        lines += [f"  {line}" for line in _mermaid_classes(known)]
+    if ends:
+        lines.append(f'  notice(["{_mermaid_lines(ends)}"])')
+    lines += [f"  {line}" for line in _mermaid_classes(known)]
     return "\n".join(lines) + "\n"
 
 
@@ -123,53 +149,74 @@ def _maps(graph: Graph) -> Iterator[Map]:
 
 
 def _mermaid_nodes(
-    drawn: Sequence[Moved | SubPipeline],
+    drawn: Iterable[Drawn],
     ids: Mapping[str, str],
-    outcomes: Mapping[str, Outcome] | None,
+    contents: Contents,
     numbers: Iterator[int],
+    known: dict[str, Look],
 ) -> Iterator[str]:
+    """Yield the lines of nodes; their looks are added to the last argument."""
     for one in drawn:
-        if isinstance(one, SubPipeline):
-            yield f'subgraph b{next(numbers)}["{_mermaid_text(one.title)}"]'
-            inner = _mermaid_nodes(one.members, ids, outcomes, numbers)
+        node = node_of(one)
+        if node is None:
+            title = " · ".join(map(_mermaid_text, (title_of(one), *contents.notes(one))))
+            yield f'subgraph b{next(numbers)}["{title}"]'
+            inner = _mermaid_nodes(members_of(one), ids, contents, numbers, known)
             yield from (f"  {line}" for line in inner)
             yield "end"
             continue
-        node = one.node
-        outcome = None if outcomes is None else outcome_of(node.name, outcomes)
-        label = f'{ids[node.name]}["{_mermaid_label(node, outcome)}"]'
+        outcomes = contents.of(one)
+        if outcomes:
+            known[ids[node.name]] = look_of(outcomes)
+        lines = [_mermaid_text(name_in(one)) + writable(doing_in(one))]
+        lines += contents.notes(one) if outcomes else map(_mermaid_text, contents.notes(one))
         if isinstance(node, Map):
-            yield f"subgraph {label}"
-            inner = _mermaid_nodes(grouped(node.body.nodes), ids, None, numbers)
+            # A second line would overlap the map's body.
+            yield f'subgraph {ids[node.name]}["{" · ".join(lines)}"]'
+            body = folded(grouped(node.body.nodes))
+            inner = _mermaid_nodes(body, ids, Contents(), numbers, known)
             yield from (f"  {line}" for line in inner)
             yield "end"
+        elif isinstance(one, Stack) and one.is_counted:
+            yield f'{ids[node.name]}[["{_LINE.join(lines)}"]]'
         else:
-            yield label
+            yield f'{ids[node.name]}["{_LINE.join(lines)}"]'
 
 
 def _mermaid_text(name: str) -> str:
     return _SPECIAL.sub(lambda found: f"#{ord(found[0])};", writable(name))
 
 
-def _mermaid_label(node: AnyNode, outcome: Outcome | None) -> str:
-    name = _mermaid_text(node.name)
-    lines = [name + writable(label_of(node).removeprefix(node.name))]
-    if outcome is not None:
-        lines.append(format_outcome(outcome))
-    # A second line would overlap the map's body. With <br/> instead of \n, Mermaid would interpret
-    # the characters that the entities stand for.
-    return (" · " if isinstance(node, Map) else "\\n").join(lines)
+def _mermaid_lines(texts: Iterable[str]) -> str:
+    return _LINE.join(map(_mermaid_text, texts))
 
 
-def _mermaid_classes(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
+def _mermaid_classes(known: Mapping[str, Look]) -> Iterator[str]:
     """Yield a class for each status, and its nodes. Mermaid allows no ``;`` after a class."""
     for status, look in LOOKS.items():
-        members = [one for one, outcome in outcomes.items() if outcome.status == status]
+        members = [one for one, own in known.items() if own is look]
         if members:
             name = re.sub(r"\W", "", status)
             dashes = ",stroke-dasharray:5 3" if look.dashed else ""
             yield f"classDef {name} fill:{look.fill},stroke:{look.line},color:{INK}{dashes}"
             yield f"class {','.join(members)} {name}"
+
+
+def _firsts(graph: Graph, drawn: Iterable[Drawn]) -> list[str]:
+    """Return the steps with which a run begins, as they are drawn."""
+    shown = shown_as(drawn)
+    begin = (name for node in graph.nodes if not node.predecessors for name in _beginnings(node))
+    return list(dict.fromkeys(shown[name] for name in begin))
+
+
+def _drawn_edges(graph: Graph, drawn: Iterable[Drawn]) -> Iterator[tuple[str, str, bool]]:
+    """Yield each dependency between what is drawn, once, and whether it passes a result."""
+    shown = shown_as(drawn)
+    edges: dict[tuple[str, str], bool] = {}
+    for before, after, carries in _edges(graph):
+        ends = shown[before], shown[after]
+        edges[ends] = edges.get(ends, False) or carries
+    yield from ((*ends, carries) for ends, carries in edges.items())
 
 
 def _edges(graph: Graph) -> Iterator[tuple[str, str, bool]]:

@@ -46,6 +46,7 @@ class Journal:
         self._cached: set[int] = set()
         self._failures: list[tuple[int, Failure]] = []
         self._failed_items: dict[str, dict[ItemKey, BaseException]] = {}
+        self._totals: dict[str, int] = {}
         self._origin = clock()
 
     def open(self) -> None:
@@ -64,6 +65,8 @@ class Journal:
 
     def opened(self, run: MapRun) -> None:
         """Record that a map's items are known."""
+        if run.frame.owner is None:
+            self._totals[run.node.name] = run.total
         if self._listener is not None:
             self._report("map_started", run.frame, run.index, total=run.total)
 
@@ -395,6 +398,7 @@ class Journal:
             caught=frozenset(root.caught or ()),
             cached=frozenset(self._cached),
             failed_items={name: dict(items) for name, items in [*self._failed_items.items()]},
+            totals=dict(self._totals),
             duration=self._duration,
         )
 

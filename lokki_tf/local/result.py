@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, cast, final, overload
 
 from lokki_tf.errors import LokkiError
-from lokki_tf.model import AnyNode, Definition, Outcome, Status, Wait, generations
+from lokki_tf.model import AnyNode, Definition, MapItems, Outcome, Status, Wait, generations
 from lokki_tf.model.texts import Text
+from lokki_tf.runtime.failure import Failure
 from lokki_tf.tracebacks import ends_at_caller
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ ItemKey = int | tuple[int, ...]
 
 Generation = list[tuple[str, Any]]
 
+_FIRST_FAILED = 10
 _ENDED = ("done", "cached", "skipped", "failed, caught")
 
 
@@ -79,6 +82,7 @@ class Run(Sequence[Generation], Generic[R_co]):
         caught: Nodes that have failed, with a failure as their result.
         cached: Nodes whose results are those of an earlier run.
         failed_items: Errors of failed items, by the map's name.
+        totals: The number of items of each map that has begun, by its name.
         duration: Duration of the run in seconds.
         busy: Why the whole run was skipped, if it was: the runs that were going on.
     """
@@ -105,6 +109,7 @@ class Run(Sequence[Generation], Generic[R_co]):
         cached: frozenset[int] = frozenset(),
         failed_items: dict[str, dict[ItemKey, BaseException]],
         duration: float,
+        totals: Mapping[str, int] = MappingProxyType({}),
         busy: str | None = None,
     ) -> None:
         self.definition = definition
@@ -120,6 +125,7 @@ class Run(Sequence[Generation], Generic[R_co]):
         self._caught = caught
         self._cached = cached
         self._failed_items = failed_items
+        self._totals = totals
 
     @cached_property
     def outputs(self) -> dict[str, Any]:
@@ -177,11 +183,23 @@ class Run(Sequence[Generation], Generic[R_co]):
         """The outcome of each node, by name."""
         attempts = self.attempts
         return {
-            node.name: Outcome(self._status(index), start, end, attempts[node.name])
+            node.name: Outcome(
+                self._status(index), start, end, attempts[node.name], self._items(index)
+            )
             for index, (node, start, end) in enumerate(
                 zip(self._nodes, self._starts, self._ends, strict=True)
             )
         }
+
+    def _items(self, index: int) -> MapItems | None:
+        """Return the items of a map whose items were known, those with a failure as failed."""
+        name, value = self._nodes[index].name, self._values[index]
+        if name not in self._totals:
+            return None
+        failed: dict[ItemKey, Any] = dict(self.failed_items.get(name, {}))
+        if type(value) is list:
+            failed |= {key: one for key, one in enumerate(value) if isinstance(one, Failure)}
+        return MapItems(self._totals[name], len(failed), tuple(sorted(failed)[:_FIRST_FAILED]))
 
     @property
     def errors(self) -> dict[str, BaseException]:

@@ -39,7 +39,7 @@ from .graph import (
 )
 from .names import shortened
 from .options import MapOptions, PipelineOptions, StepOptions, options
-from .outcomes import Outcome, Status
+from .outcomes import MapItems, Outcome, Status
 from .requirements import PackageSet, package_sets
 from .retries import RetryConfig
 from .routes import FAILURE, ORIGINAL_INPUT, Route, Routes, Test, Transition
@@ -67,6 +67,7 @@ __all__ = [
     "Key",
     "Literal",
     "Map",
+    "MapItems",
     "MapOptions",
     "Node",
     "Option",

@@ -9,6 +9,22 @@ Status = OneOf["done", "cached", "skipped", "failed, caught", "failed", "interru
 
 
 @dataclass(frozen=True, slots=True)
+class MapItems:
+    """The items of a map in a run.
+
+    Args:
+        total: Number of all items.
+        failed: Number of items that have failed, caught ones included.
+        first: Indices of the first failed items, as far as they are known; in a map inside a map,
+            one index for each.
+    """
+
+    total: int
+    failed: int = 0
+    first: tuple[int | tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The outcome of a node.
 
@@ -19,12 +35,14 @@ class Outcome:
         start: Its start, in seconds from the start of the run.
         end: Its end, in seconds from the start of the run.
         attempts: Number of attempts; 0 if it never began.
+        items: Of a map: its items, if they are known.
     """
 
     status: Status
     start: float | None = None
     end: float | None = None
     attempts: int = 1
+    items: MapItems | None = None
 
     @property
     def seconds(self) -> float | None:

@@ -127,7 +127,7 @@ class Pipeline(Included, DeployedPipeline[R_co]):
     """The file of the code that has made it."""
     _made: Definition
     _sound: Definition | None = None
-    _last: tuple[Definition, Mapping[str, Outcome]] | None = None
+    _last: tuple[Definition, Mapping[str, Outcome], Graph] | None = None
 
     def __new__(cls, *_args: Any, **_options: Any) -> Self:
         made = super().__new__(cls)
@@ -384,7 +384,7 @@ class Pipeline(Included, DeployedPipeline[R_co]):
     def _keep_outcomes(self, definition: Definition, run: Run | None) -> None:
         """Keep the outcomes of the latest run, which the picture in a notebook shows."""
         if run is not None:
-            self._last = definition, run.outcomes
+            self._last = definition, run.outcomes, run.definition.whole
 
     def check_parameters(self, given: Mapping[str, Any]) -> None:
         """Raise an error for missing and unknown parameters, and wrong types or sizes of values.
@@ -635,7 +635,7 @@ class Pipeline(Included, DeployedPipeline[R_co]):
         """
         from lokki_tf.drawing import to_dot
 
-        return Text(to_dot(self._drawn(run), _outcomes(run)))
+        return Text(to_dot(*self._drawn(run)))
 
     def to_mermaid(self, run: Run | None = None) -> str:
         """Return the graph in Mermaid's language.
@@ -645,7 +645,7 @@ class Pipeline(Included, DeployedPipeline[R_co]):
         """
         from lokki_tf.drawing import to_mermaid
 
-        return Text(to_mermaid(self._drawn(run), _outcomes(run)))
+        return Text(to_mermaid(*self._drawn(run)))
 
     def to_svg(self, run: Run | None = None) -> str:
         """Return the graph as SVG.
@@ -655,11 +655,17 @@ class Pipeline(Included, DeployedPipeline[R_co]):
         """
         from lokki_tf.drawing import to_svg
 
-        return Picture(to_svg(self._drawn(run), _outcomes(run)))
+        return Picture(to_svg(*self._drawn(run)))
 
-    def _drawn(self, run: Run | None) -> Definition:
-        """Return the run's definition; that of a routed pipeline contains the visited steps."""
-        return self.definition if run is None else run.definition
+    def _drawn(
+        self, run: Run | None
+    ) -> tuple[Definition, Mapping[str, Outcome] | None, Graph | None]:
+        """Return what is drawn: the definition, outcomes, and of a routed pipeline the visits."""
+        if run is None:
+            return self.definition, None, None
+        if self.definition.routes is None:
+            return run.definition, run.outcomes, None
+        return self.definition, run.outcomes, run.definition.whole
 
     def to_gantt(self, run: Run) -> str:
         """Return a run as a Gantt chart in SVG.
@@ -676,7 +682,9 @@ class Pipeline(Included, DeployedPipeline[R_co]):
 
         definition = self.definition
         last = self._last
-        return to_svg(definition, last[1] if last and last[0] is definition else None)
+        if last is None or last[0] is not definition:
+            return to_svg(definition)
+        return to_svg(definition, last[1], last[2])
 
     def __repr__(self) -> str:
         try:
@@ -744,7 +752,3 @@ def definition_of(
             "cleanup": cleanup,
         },
     )
-
-
-def _outcomes(run: Run | None) -> Mapping[str, Outcome] | None:
-    return None if run is None else run.outcomes

@@ -184,7 +184,7 @@ class Functions(Registry):
         """
         from lokki_tf.drawing import routes_to_dot
 
-        f.write(routes_to_dot(self._routes, top_node, self.definition.cleanup))
+        f.write(routes_to_dot(self.definition, top_node))
 
     @property
     def _routes(self) -> Routes:

@@ -9,7 +9,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from pictures import routed, way
+from pictures import of_routes, routed, way
 from seeds import orchwipy_sample, orchwipy_tea
 
 from lokki_tf import model
@@ -59,7 +59,7 @@ def labels(routes: Routes) -> list[str]:
 @pytest.mark.parametrize(("registry", "picture"), PICTURES)
 def test_the_readmes_pictures_are_drawn(registry: Registry, picture: dict[str, Any]) -> None:
     """The dot text has the nodes, boxes and edges of orchwipy's pictures, in their order."""
-    text = routes_to_dot(registry.routes, top_node=registry.beginner)
+    text = routes_to_dot(of_routes(registry.routes), top_node=registry.beginner)
     nodes = re.findall(r'^  "(\w+)"(?: \[.*)?;$', text, re.MULTILINE)
     edges = re.findall(r'^  "(\w+)" -> "(\w+)"( \[style=dashed\])?;$', text, re.MULTILINE)
     boxes = re.findall(r'"(\w+)" \[shape=box,style=filled,color="(.*)7f",label="(.*)"\];', text)
@@ -75,7 +75,7 @@ def test_the_readmes_pictures_are_drawn(registry: Registry, picture: dict[str, A
 @pytest.mark.parametrize(("registry", "picture"), PICTURES)
 def test_graphviz_draws_the_readmes_pictures(registry: Registry, picture: dict[str, Any]) -> None:
     """Graphviz's output has the titles, colours and dashes of orchwipy's pictures."""
-    text = routes_to_dot(registry.routes)
+    text = routes_to_dot(of_routes(registry.routes))
     svg = subprocess.run(
         ["dot", "-Tsvg"], input=text, capture_output=True, text=True, check=True
     ).stdout
@@ -152,13 +152,13 @@ def test_labels_are_written_so_that_they_are_read() -> None:
     (label,) = labels(routes)
     assert label.startswith('f("a\\n")[0] < `b`;+ c')
     assert label.endswith("… = 'v' ?")
-    assert 'label="f(\\"a\\\\n\\")[0] < `b`;' in routes_to_dot(routes)
-    assert '{"f(#34;a#92;n#34;)[0] #60; #96;b#96;#59;+ c' in routes_to_mermaid(routes)
+    assert 'label="f(\\"a\\\\n\\")[0] < `b`;' in routes_to_dot(of_routes(routes))
+    assert '{"f(#34;a#92;n#34;)[0] #60; #96;b#96;#59;+ c' in routes_to_mermaid(of_routes(routes))
 
 
 def test_mermaid_has_the_same_content() -> None:
     """In Mermaid's language steps are boxes, tests diamonds and defaults dotted arrows."""
-    assert routes_to_mermaid(orchwipy_tea.pipe.routes) == (
+    assert routes_to_mermaid(of_routes(orchwipy_tea.pipe.routes)) == (
         "flowchart TD\n"
         '  n0["start"]\n'
         '  n1["tea"]\n'

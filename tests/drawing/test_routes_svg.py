@@ -12,7 +12,7 @@ import pytest
 from counting import calls_of
 from golden_files import agrees_with_golden
 from hypothesis import given, settings
-from pictures import AWKWARD, SVG, any_routes, parsed, routed, texts, way
+from pictures import AWKWARD, SVG, any_routes, of_routes, parsed, routed, texts, way
 from seeds import orchwipy_sample, orchwipy_tea
 
 from lokki_tf import drawing
@@ -68,11 +68,12 @@ def extent(root: ET.Element) -> Iterator[Point]:
 @pytest.mark.parametrize("routes", [orchwipy_tea.pipe.routes, orchwipy_sample.orch.routes])
 def test_a_picture_has_every_shape_and_arrow(routes: Routes) -> None:
     """Steps are boxes, tests hexagons in the colours of the dot text, defaults dashed arrows."""
-    picture, root = picture_of(routes), parsed(routes_to_svg(routes, "p"))
+    picture, root = picture_of(routes), parsed(routes_to_svg(of_routes(routes)))
     assert sorted(texts(root)) == sorted(shape.label for shape in picture.shapes)
     rounded = [one for one in root.iter(f"{SVG}rect") if one.get("fill") != "none"]
     assert len(rounded) == sum(shape.kind == "step" for shape in picture.shapes)
-    colours = [one.get("fill") for one in root.findall(f"{SVG}path") if one.get("fill") != "none"]
+    hexagons = [one for one in root.findall(f"{SVG}path") if one.attrib["d"].count("L") == 5]
+    colours = [one.get("fill") for one in hexagons]
     assert colours == [shape.colour for shape in picture.shapes if shape.colour]
     assert len(drawn_arrows(root)) == len(picture.arrows)
     dashed = sum(one.get("stroke-dasharray") is not None for one in drawn_arrows(root))
@@ -81,12 +82,12 @@ def test_a_picture_has_every_shape_and_arrow(routes: Routes) -> None:
 
 def test_a_picture_is_as_it_was_reviewed(request: pytest.FixtureRequest) -> None:
     """The picture of a pipeline with loops equals its golden file."""
-    agrees_with_golden(request, "loops.svg", routes_to_svg(LOOPS, "loops"))
+    agrees_with_golden(request, "loops.svg", routes_to_svg(of_routes(LOOPS, "loops")))
 
 
 def test_ends_have_a_double_outline() -> None:
     """Each step with which the pipeline may end has a second rectangle inside its own."""
-    root = parsed(routes_to_svg(routed(a=[way("b"), way(None)], b=[way("c")], c=[]), "p"))
+    root = parsed(routes_to_svg(of_routes(routed(a=[way("b"), way(None)], b=[way("c")], c=[]))))
     assert [one.get("fill") == "none" for one in root.iter(f"{SVG}rect")] == [
         *(False, True),
         False,
@@ -98,7 +99,7 @@ def test_ends_have_a_double_outline() -> None:
 @given(any_routes())
 def test_any_name_is_shown_unchanged(routes: Routes) -> None:
     """Any names are shown unchanged, with all arrows, and nothing is outside the picture."""
-    picture, svg = picture_of(routes), routes_to_svg(routes, AWKWARD[1])
+    picture, svg = picture_of(routes), routes_to_svg(of_routes(routes, AWKWARD[1]))
     root = parsed(svg)
     labels = (writable(shape.label) for shape in picture.shapes)
     as_xml_reads = [text.replace("\r\n", "\n").replace("\r", "\n") for text in labels]
@@ -106,7 +107,7 @@ def test_any_name_is_shown_unchanged(routes: Routes) -> None:
     assert len(drawn_arrows(root)) == len(picture.arrows)
     width, height = (float(root.attrib[key]) for key in ("width", "height"))
     assert all(0 < x < width and 0 < y < height for x, y in extent(root))
-    assert svg == routes_to_svg(routes, AWKWARD[1])
+    assert svg == routes_to_svg(of_routes(routes, AWKWARD[1]))
 
 
 @settings(deadline=None)
@@ -177,7 +178,7 @@ def test_the_first_step_is_alone_on_top() -> None:
     """The first step, or another one on request, is above all others, even those without arrows."""
     heights = {name: one.corner.y for name, one in shapes(LOOPS).items()}
     assert [name for name, y in heights.items() if y == 0] == ["fetch"]
-    top = parsed(routes_to_svg(LOOPS, "p", top_node="store"))
+    top = parsed(routes_to_svg(of_routes(LOOPS), top_node="store"))
     assert {one.get("y") for one in top.iter(f"{SVG}text") if one.text == "store"} == {"32"}
 
 
@@ -233,8 +234,8 @@ def anywhere(count: int) -> Routes:
 @pytest.mark.parametrize("routes", [diamonds(500), anywhere(500)], ids=["diamonds", "anywhere"])
 def test_a_large_picture_is_drawn_in_a_moment(routes: Routes) -> None:
     """500 steps take a million calls at most, and the picture contains all of their arrows."""
-    assert calls_of(lambda: routes_to_svg(routes, "large")) < 1_000_000
-    svg = routes_to_svg(routes, "large")
+    assert calls_of(lambda: routes_to_svg(of_routes(routes))) < 1_000_000
+    svg = routes_to_svg(of_routes(routes))
     root = parsed(svg)
     assert len(drawn_arrows(root)) == len(picture_of(routes).arrows)
     width, height = (float(root.attrib[key]) for key in ("width", "height"))
@@ -259,7 +260,7 @@ def test_each_language_draws_both_kinds_of_pipelines() -> None:
     routes = routed(b=[way("a")], a=[way("b")])
     routes = Routes("a", routes.routes)
     pipeline = Definition("p", Graph(()), routes=routes)
-    assert drawing.to_dot(pipeline) == routes_to_dot(routes, "a")
-    assert drawing.to_mermaid(pipeline) == routes_to_mermaid(routes)
-    assert routes_to_mermaid(routes).startswith('flowchart TD\n  n0["a"]\n')
-    assert drawing.to_svg(pipeline, {}) == routes_to_svg(routes, "p")
+    assert drawing.to_dot(pipeline) == routes_to_dot(pipeline, "a")
+    assert drawing.to_mermaid(pipeline) == routes_to_mermaid(pipeline)
+    assert routes_to_mermaid(pipeline).startswith('flowchart TD\n  n0["a"]\n')
+    assert drawing.to_svg(pipeline, {}) == routes_to_svg(of_routes(routes))
