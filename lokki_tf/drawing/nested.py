@@ -356,7 +356,7 @@ def _onward(one: Box, other: Box) -> tuple[Point, ...]:
 def _levels(units: Sequence[_Unit], most: float) -> Layout:
     """Place boxes in levels, from top to bottom.
 
-    Arrows without room are replaced by a line in the box that they enter. That line needs room, too,
+    Arrows without room are replaced by a line in the box that they enter. That line needs room too,
     and so this is repeated until all other arrows have room.
     """
     levels = [[one.name for one in level] for level in generations(units)]
