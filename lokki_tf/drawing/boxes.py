@@ -90,7 +90,9 @@ class Stack:
     @property
     def custom_names(self) -> tuple[str, ...]:
         """The names, unless they only differ by the numbers of later calls."""
-        return () if all(base_of(name) == self.label for name in self.names) else self.names
+        if not self.is_counted or all(base_of(name) == self.label for name in self.names):
+            return ()
+        return self.names
 
 
 Drawn = Moved | SubPipeline | Stack

@@ -146,7 +146,7 @@ def arrange(
         return Arranged(width, height, ways)
     names = {id(item): name for name, item in items.items()}
     sorted_levels = [[names[id(one)] for one in row if id(one) in names] for row in filled]
-    rows = [row for level in sorted_levels for row in _rows(level, items, most * _FILLED)]
+    rows = _in_rows(sorted_levels, items, links, most * _FILLED)
     for item in items.values():
         item.above, item.below, item.beside = [], [], ([], [])
     bundled = _bundled(links, rows)
@@ -204,6 +204,57 @@ def _gap(one: Item, other: Item) -> float:
     """Return the space between two items of a level; arrows are nearer to each other."""
     bends = (one.width == _BEND) + (other.width == _BEND)
     return (GAP, GAP / 2, _BEND)[bends]
+
+
+def _in_rows(
+    levels: Sequence[Sequence[str]],
+    items: Mapping[str, Item],
+    links: Iterable[Link],
+    most: float,
+) -> list[Sequence[str]]:
+    """Return the levels as rows that are not too wide, each soon after what is before it.
+
+    The boxes of a wide level that follow the same row are in rows of their own, so that these can
+    be directly below it.
+    """
+    before: dict[str, list[str]] = {}
+    for link in links:
+        if not link.back:
+            before.setdefault(link.after, []).append(link.before)
+    rows: list[Sequence[str]] = []
+    row_of: dict[str, int] = {}
+    for level in levels:
+        groups: dict[int, list[str]] = {}
+        is_wide = sum(items[name].width + GAP for name in level) - GAP > most
+        for name in level:
+            latest = max((row_of[other] for other in before.get(name, ())), default=-1)
+            groups.setdefault(latest if is_wide else -1, []).append(name)
+        for _, group in sorted(groups.items()):
+            for row in _rows(group, items, most):
+                row_of |= dict.fromkeys(row, len(rows))
+                rows.append(row)
+    return [rows[number] for number in _depth_first(rows, row_of, before)]
+
+
+def _depth_first(
+    rows: Sequence[Sequence[str]], row_of: Mapping[str, int], before: Mapping[str, Sequence[str]]
+) -> Iterator[int]:
+    """Yield the numbers of rows, each after those before it, the latest that is possible first."""
+    needs = [{row_of[one] for name in row for one in before.get(name, ())} for row in rows]
+    after: list[list[int]] = [[] for _ in rows]
+    for number, needed in enumerate(needs):
+        for other in needed:
+            after[other].append(number)
+    waiting = list(map(len, needs))
+    # The first level stays in its order: a row of it begins when nothing below can.
+    possible = [number for number in reversed(range(len(rows))) if not waiting[number]]
+    while possible:
+        number = possible.pop()
+        yield number
+        for other in reversed(after[number]):
+            waiting[other] -= 1
+            if not waiting[other]:
+                possible.append(other)
 
 
 def _rows(level: Sequence[str], items: Mapping[str, Item], most: float) -> Iterator[Sequence[str]]:

@@ -100,7 +100,7 @@ def height_of_marks(lines: int) -> float:
 
 
 def marks(texts: Sequence[str], corner: Point, width: float, *, are_starts: bool) -> Iterator[str]:
-    """Write what starts a pipeline, each with a triangle; limits and ends have two bars.
+    """Write what starts a pipeline, each with a triangle; a limit of runs has two bars.
 
     Args:
         texts: A line for each.
@@ -109,10 +109,11 @@ def marks(texts: Sequence[str], corner: Point, width: float, *, are_starts: bool
         are_starts: Whether they start runs.
     """
     for index, line in enumerate(texts):
-        y, middle = corner.y + index * LINE + 16, corner.x + (width + SIGN) / 2
-        sign = Point(middle - columns(line) * CHARACTER / 2 - 14, y - 4)
-        is_limit = line.startswith("at most ")
-        yield _triangle(sign) if are_starts and not is_limit else _bars(sign)
+        y, middle = corner.y + index * LINE + 16, corner.x + width / 2
+        if are_starts:
+            middle += SIGN / 2
+            sign = Point(middle - columns(line) * CHARACTER / 2 - 14, y - 4)
+            yield _bars(sign) if line.startswith("at most ") else _triangle(sign)
         yield text(line, middle, y)
 
 

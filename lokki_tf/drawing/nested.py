@@ -126,7 +126,13 @@ def whole_layout(definition: Definition, outcomes: Mapping[str, Outcome] | None 
     starts, ends = starts_of(definition), ends_of(definition)
     if starts:
         first = _Unit(_mark(_START, starts, "start"), (), ())
-        units = [first, *(one if one.before else one._replace(before=(_START,)) for one in units)]
+        units = [
+            first,
+            *(
+                one if one.before else one._replace(before=(_START,), inputs=(_START,))
+                for one in units
+            ),
+        ]
     placed = _placed(units, WIDEST)
     if not ends:
         return placed

@@ -20,7 +20,7 @@ from .marks import SIGN, height_of_marks
 from .ways import around, downward, self_loop, upward
 
 if TYPE_CHECKING:
-    from .routes import Arrow, Picture, Shape
+    from .shapes import Arrow, Picture, Shape
 
 SLANT = 12.0
 _APART = 5.0  # pixels between arrows around the picture

@@ -28,9 +28,9 @@ from .marks import (
     text,
 )
 from .notes import ends_of, starts_of
-from .routes import START as START_ID
 from .routes import picture_of
 from .routes_layout import SLANT, Drawn, Placed, RoutesLayout, routes_layout
+from .shapes import START as START_ID
 from .status import look_of
 from .summary import summary
 

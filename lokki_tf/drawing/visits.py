@@ -15,7 +15,7 @@ from .status import format_count, format_outcomes, outcome_of
 if TYPE_CHECKING:
     from lokki_tf.model import Graph
 
-    from .routes import Arrow, Picture, Shape
+    from .shapes import Arrow, Picture, Shape
 
 
 class Taken(NamedTuple):

@@ -202,19 +202,18 @@ def test_no_picture_is_too_wide(drawn: Definition) -> None:
 
 def test_arrows_without_room_are_written_into_the_boxes_that_they_enter() -> None:
     """Where too many arrows would pass a row, the box names what is before it."""
-    count = 60
-    sources = [node(f"source_{number:02}_{'x' * 30}") for number in range(count)]
+    count = 120
+    sources = [node(f"source_{number:03}_{'x' * 20}") for number in range(count)]
     uses = [
-        node(
-            f"use_{number:02}_{'x' * 30}", [sources[number * 7 % count].name, sources[number].name]
-        )
+        node(f"use_{number:03}", [sources[number * by % count].name for by in (7, 11, 17)])
         for number in range(1, count)
+        if number * 4 % count and number * 6 % count and number * 10 % count
     ]
     picture = to_svg(definition(*sources, *uses))
     listed = [line for line in labels(picture) if line.startswith("← ")]
     assert width(picture) < MOST
-    assert len(listed) > count / 2
-    assert all(line.count("source_") == 2 for line in listed)
+    assert len(listed) > 5
+    assert all(line.count("source_") == 3 for line in listed)
 
 
 def test_a_run_shows_the_failed_items_of_a_map() -> None:

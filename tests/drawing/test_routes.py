@@ -14,7 +14,8 @@ from seeds import orchwipy_sample, orchwipy_tea
 
 from lokki_tf import model
 from lokki_tf.authoring.routes import Registry
-from lokki_tf.drawing.routes import Arrow, Shape, picture_of, routes_to_dot, routes_to_mermaid
+from lokki_tf.drawing.routes import picture_of, routes_to_dot, routes_to_mermaid
+from lokki_tf.drawing.shapes import Arrow, Shape
 from lokki_tf.errors import Place
 from lokki_tf.model import Routes, Transition
 
