@@ -118,9 +118,13 @@ class Page:
 
 
 def pages() -> list[Page]:
-    """Return all pages; decision records, which are about the past, have no code that runs."""
+    """Return all pages with code that runs.
+
+    Decision records are about the past. The examples of findings were run to make their page.
+    """
     files = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-    return [Page(one) for one in files if DOCS / "decisions" not in one.parents]
+    others = DOCS / "decisions", DOCS / "reference" / "findings.md"
+    return [Page(one) for one in files if not {one, *one.parents}.intersection(others)]
 
 
 def _blocks(text: str) -> Iterator[Block]:

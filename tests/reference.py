@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, get_type_hints
 
 import click
+import finding_examples
 
 from lokki_tf import Pipeline, step
 from lokki_tf.authoring import keywords
@@ -23,6 +25,7 @@ from lokki_tf.model import (
     options,
 )
 from lokki_tf.model.triggers import KINDS
+from lokki_tf.packaging import findings as packaging_findings
 
 ESCAPED = r"\|"
 COMMANDS = """\
@@ -36,6 +39,11 @@ runs a command, and `main(pipe)` lists what to write instead.
 
 Without a pipeline there is `python -m lokki_tf`; see its `--help`.
 """
+FINDINGS = """\
+`check`, `synth` and `deploy` report errors and warnings about a pipeline, each with the rule's
+name, your file and line, and a remedy. Errors prevent `synth` and `deploy`, warnings do not. In the
+examples, `from lokki_tf import *` is above the code, and a step `work` alone is a whole pipeline.
+"""
 AGAIN = "`LOKKI_GOLDEN=write pytest tests/test_reference.py` writes it again.\n"
 """How generated pages are renewed."""
 
@@ -46,6 +54,7 @@ def reference() -> dict[str, str]:
         "options.md": [*_options()],
         "settings.md": [*_settings()],
         "commands.md": [*_commands()],
+        "findings.md": [*_findings()],
     }
     return {name: "\n".join(parts) + "\n" for name, parts in made.items()}
 
@@ -149,6 +158,34 @@ def _commands() -> Iterator[str]:
                 yield f"| {_option_names(one)} | {_option_help(one)} |"
             elif isinstance(one, click.Argument):
                 yield f"| `{one.human_readable_name}` | an argument |"
+
+
+def _findings() -> Iterator[str]:
+    yield "# Findings of `check`\n"
+    yield f"Generated from examples that are run (`tests/finding_examples.py`); {AGAIN}"
+    yield FINDINGS
+    for title, rules in finding_examples.GROUPS.items():
+        yield f"\n## {title}"
+        for rule, (why, code) in rules.items():
+            yield f"\n### `{rule}`\n"
+            yield f"{why}\n"
+            if code:
+                text = finding_examples.found(rule, code)
+                yield f"```python\n{code.strip()}\n```\n\n```text\n{text}\n```"
+            else:
+                yield from _texts_of(rule)
+
+
+def _texts_of(rule: str) -> Iterator[str]:
+    """Yield what packaging says under a rule, with its placeholders."""
+    texts = [one for one in packaging_findings._TABLE.values() if one[0].endswith(f" {rule}")]
+    shown = [
+        f"{severity.partition(' ')[0]}: {message}\n  {remedy}"
+        for severity, message, remedy in texts
+    ]
+    if rule != "template" and shown:
+        text = re.sub(r"\{(\w+)[^}]*\}", r"…", "\n".join(shown).replace("{{", "").replace("}}", ""))
+        yield f"```text\n{text}\n```"
 
 
 def _nothing() -> None: ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import finding_examples
 import pytest
 from golden_files import agrees_with_golden
 from reference import arguments, reference
@@ -27,6 +28,12 @@ def test_the_reference_is_the_declarations(request: pytest.FixtureRequest) -> No
     """Generated pages of ``docs/reference`` are the texts that declarations in the code give."""
     for name, text in reference().items():
         agrees_with_golden(request, name, text, DOCS)
+
+
+def test_every_rule_is_in_the_reference() -> None:
+    """The page of findings has each rule of ``check``, and no other."""
+    listed = {rule for rules in finding_examples.GROUPS.values() for rule in rules}
+    assert listed == finding_examples.rules_in_code()
 
 
 def test_keywords_are_the_declared_options() -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from applied import Applied, stack
+from gallery import DOCS, ORDER, Shown, measured, page, picture
+from golden_files import agrees_with_golden
 
 from lokki_tf.errors import StepFailed
 from lokki_tf.testing import LocalAws
@@ -31,6 +33,13 @@ PIPELINES = {
     "approval/approval.py": "approval",
     "export/export.py": "export",
 }
+OTHERS = {
+    "nile/nile.py": "nile",
+    "planes/planes.py": "fleet",
+    "stock/stock.py": "stock",
+    "inbox/inbox.py": "inbox",
+}
+"""Examples that Terraform need not apply, or that read buckets, which must exist."""
 ANSWERS = {"travel-expenses": {"decide": "yes"}}
 
 
@@ -59,11 +68,33 @@ def loaded(file: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     return found
 
 
-def test_examples_give_the_same_without_terraform(examples: list[Pipeline], aws: LocalAws) -> None:
-    """`aws.run` gives what the local run gives."""
-    for example in examples:
-        ran = aws.run(example, answers=ANSWERS.get(example.name))
-        assert aws.values(ran) == _results(example)
+def test_examples_give_the_same_without_terraform(
+    aws: LocalAws, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """`aws.run` gives what the local run gives; the gallery shows it, with pictures and costs."""
+    for name, value in aws.environment.items():
+        monkeypatch.setenv(name, value)
+    s3 = aws.client("s3")
+    for bucket in ("stock-locks", "orders-inbox"):
+        s3.create_bucket(Bucket=bucket)
+    rows = (EXAMPLES / "inbox/monday.csv").read_bytes()
+    s3.put_object(Bucket="orders-inbox", Key="in/monday.csv", Body=rows)
+    event = json.loads((EXAMPLES / "inbox/event.json").read_text())
+    shown = []
+    for file in ORDER:
+        example = loaded(EXAMPLES / file, {**PIPELINES, **OTHERS}[file], monkeypatch)
+        given = {"event": event} if example.name == "inbox" else {}
+        ran = aws.run(example, answers=ANSWERS.get(example.name), **given)
+        known = _results(example, **given)
+        assert aws.values(ran) == known
+        functions = [one.name for one in example.resources("1" * 12, aws.region).functions]
+        counts = measured(aws, ran, functions)
+        result = known if len(known) > 1 else next(iter(known.values()))
+        shown.append(Shown(file, example, result, *counts))
+    for one in shown:
+        folder = DOCS / "assets/examples"
+        agrees_with_golden(request, picture(one), one.pipeline.to_svg() + "\n", folder)
+    agrees_with_golden(request, "examples.md", page(shown), DOCS)
     aws.reset()
 
 
@@ -142,10 +173,10 @@ def test_a_lock_is_released_whatever_happens(
 _known: dict[str, dict[str, Any]] = {}
 
 
-def _results(example: Pipeline) -> dict[str, Any]:
+def _results(example: Pipeline, **given: Any) -> dict[str, Any]:
     """The terminal outputs of a local run, which is made once."""
     if example.name not in _known:
-        run = example.local_run(wait_scale=0.01, answers=ANSWERS.get(example.name))
+        run = example.local_run(wait_scale=0.01, answers=ANSWERS.get(example.name), **given)
         ends = run.definition.graph.terminals  # of steps with routes, those that were taken
         _known[example.name] = {name: run.outputs[name] for name in ends}
     return _known[example.name]
