@@ -20,6 +20,7 @@ from lokki_tf.model.findings import Finding, findings_of
 
 ROOT = Path(__file__).parents[1]
 HEAD = "from lokki_tf import *\nfrom lokki_tf import Alarms, part\n"
+_PREFIX = "example_of_"
 FOOT = '\npipe = Pipeline("daily", steps=[work()])\n'
 
 
@@ -811,12 +812,13 @@ def found(rule: str, code: str) -> str:
     for one in reported:
         if one.rule == rule:
             text = f"{one.severity}: {one.message}\n  {one.remedy or ''}"
+            text = text.replace(f"{_PREFIX}{Path(folder).name}", "pipeline")
             return text.rstrip().replace(folder, "/home/ann/daily")
     raise AssertionError(f"{rule}: found {[(one.rule, one.message) for one in reported]}")
 
 
 def _check(file: Path) -> list[Finding]:
-    name = f"example_of_{file.parent.name}"
+    name = f"{_PREFIX}{file.parent.name}"
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
