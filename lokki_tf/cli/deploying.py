@@ -22,7 +22,9 @@ _UNASKED = click.option(
     is_flag=True,
     help="Skip the confirmation; for scripts.",
 )
-_VERBOSE = click.option("--verbose", "-v", is_flag=True, help="Show Terraform's complete plan too.")
+_VERBOSE = click.option(
+    "--verbose", "-v", is_flag=True, help="Show Terraform's complete plan, and all of its lines."
+)
 _WAIT = click.option(
     "--wait-for-runs",
     "waits",

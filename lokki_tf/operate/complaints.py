@@ -19,6 +19,8 @@ from lokki_tf.terraform_cli import find_mirror, installation
 from .refusals import GIVE, RENEW
 
 if TYPE_CHECKING:
+    from lokki_tf.model import Step
+
     from .stack import Stack
 
 _FRAME = re.compile(r"^[ \t]*[│╷╵][ ]?", re.MULTILINE)
@@ -28,6 +30,8 @@ _LOCKED = "Error acquiring the state lock"
 _EXISTS = re.compile(r"AlreadyExists|AlreadyOwnedByYou|already exist", re.IGNORECASE)
 _NAMED = re.compile(r"\(([^()\s]+)\):")
 _ADDRESS = re.compile(r"^\s*with ([^\s,]+),", re.MULTILINE)
+_ENDS = ("", "_code", "_job", "_logs", "_policy", "_role")
+"""What the ids of a step's resources have after the step's name."""
 _ARN = re.compile(r"arn:[^\s'\"]+")
 
 
@@ -64,11 +68,32 @@ def complaint(stack: Stack, command: str, text: str) -> LokkiError:
             f"was not deleted",
             remedy=f"{stack.command('destroy --force')} deletes them too",
         )
-    message = f"terraform {command} failed:\n{_indented(said)}"
+    message = f"terraform {command} failed:\n{_indented(said)}{_steps(stack, said)}"
     taken = tuple(_existing(block) for block in said.split("Error: ") if _EXISTS.search(block))
     if taken:
         return ResourceExistsError(message, existing=taken, remedy=importing(stack, taken))
     return TerraformError(message, remedy=_remedy(stack, command, said))
+
+
+def _steps(stack: Stack, said: str) -> str:
+    """Return lines about the steps of the resources that Terraform's text names."""
+    found = dict.fromkeys(step_of(stack, address) for address in _ADDRESS.findall(said))
+    lines = [f"\n  step {one.name!r} is at {one.place}" for one in found if one and one.place]
+    return "".join(lines)
+
+
+def step_of(stack: Stack, address: str) -> Step | None:
+    """Return the step to which a resource belongs; ``None`` if to none.
+
+    Args:
+        stack: The stack.
+        address: The resource's address in Terraform: ``aws_iam_role.load_role``.
+    """
+    id_ = address.rpartition(".")[2]
+    steps = {one.name: one for one in stack.definition.steps}
+    return next(
+        (steps[id_.removesuffix(end)] for end in _ENDS if id_.removesuffix(end) in steps), None
+    )
 
 
 def _mirror_advice(said: str) -> str:

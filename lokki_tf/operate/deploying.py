@@ -71,7 +71,8 @@ class Planned:
                 remedy=f"run the command again for a new plan: {stack.command(self.command)}",
             )
         refuse_existing(stack, self.changes)
-        self.program.apply(self.file)
+        doing = "destroying" if self.command == "destroy" else "applying"
+        self.program.apply(self.file, self.changes, doing)
         return self.program.outputs()
 
 

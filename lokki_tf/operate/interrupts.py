@@ -24,10 +24,14 @@ class Interruption:
     So the child receives one signal, whether the terminal sent it to the whole process group or
     another process to this one only. The second only prints that Terraform still runs; the third
     kills it.
+
+    Args:
+        say: Shows a line of text, also while a signal handler has interrupted the same.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
         self.count = 0
+        self._say = say
         self._child: subprocess.Popen[str] | None = None
 
     def reach(self, child: subprocess.Popen[str]) -> None:
@@ -44,8 +48,7 @@ class Interruption:
         """Handle a signal."""
         self.count += 1
         if self.count <= len(_WORDS):
-            # Not by sys.stderr: the signal may interrupt a write to it.
-            os.write(_STDERR, f"\n{_WORDS[self.count - 1]}\n".encode())
+            self._say(_WORDS[self.count - 1])
         if self._child is None:
             return
         if self.count == 1:
@@ -54,10 +57,23 @@ class Interruption:
             self._child.kill()
 
 
+def write_at_once(text: str) -> None:
+    """Write a line to stderr, but not by ``sys.stderr``: a signal may interrupt a write to it.
+
+    Args:
+        text: The line.
+    """
+    os.write(_STDERR, f"\n{text}\n".encode())
+
+
 @contextmanager
-def forwarded() -> Iterator[Interruption]:
-    """Forward interrupts to a child once, within the context."""
-    interruption = Interruption()
+def forwarded(say: Callable[[str], None] = write_at_once) -> Iterator[Interruption]:
+    """Forward interrupts to a child once, within the context.
+
+    Args:
+        say: Shows a line of text, also in a signal handler.
+    """
+    interruption = Interruption(say)
     with _handled(interruption.handle):
         yield interruption
 

@@ -49,6 +49,10 @@ _WORDS = {
     "replace": "to replace",
     "delete": "to destroy",
 }
+_SETTINGS = {
+    "lifecycle configuration": "lifecycle rules",
+    "server side encryption configuration": "encryption",
+}
 _OF_BUCKET = ("object in the bucket", "setting of the bucket")
 _FIRST = ("state machine", "Lambda function", "Lambda layer", "schedule", "bucket")
 
@@ -81,6 +85,16 @@ class Change:
         if self.type.startswith("aws_s3_bucket_"):
             return "setting of the bucket"
         return self.type.removeprefix("aws_").replace("_", " ")
+
+    @property
+    def in_words(self) -> str:
+        """The resource in words: ``Lambda function daily-load``, ``versioning of the bucket``."""
+        if self.type.startswith("aws_s3_bucket_"):
+            setting = self.type.removeprefix("aws_s3_bucket_").replace("_", " ")
+            return f"{_SETTINGS.get(setting, setting)} of the bucket"
+        if self.kind == "object in the bucket":
+            return f"object {self.name} in the bucket"
+        return f"{self.kind} {self.name}"
 
 
 def changes(plan: Mapping[str, Any]) -> list[Change]:

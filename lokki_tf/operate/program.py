@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +18,16 @@ from lokki_tf.terraform_cli import find_program
 
 from .clients import local_credentials
 from .complaints import complaint
-from .interrupts import forwarded, left_to_child
+from .interrupts import forwarded, left_to_child, write_at_once
+from .progress import TerraformWork
 
 if TYPE_CHECKING:
+    from .plans import Change
     from .stack import Stack
 
 PARALLELISM = "-parallelism=30"  # Lambda functions are created at the same time
 _CHANGES = 2
+_NO_JSON = "flag provided but not defined: -json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +38,27 @@ class Program:
         path: The program.
         version: Its version.
         stack: The stack in whose folder it runs.
+        verbose: Whether its own lines are shown, instead of what it does.
     """
 
     path: str
     version: str
     stack: Stack
+    verbose: bool = False
 
     @classmethod
-    def find(cls, stack: Stack) -> Program:
+    def find(cls, stack: Stack, *, verbose: bool = False) -> Program:
         """Find the installed Terraform.
 
         Args:
             stack: The stack in whose folder it is to run.
+            verbose: Whether its own lines are shown, instead of what it does.
 
         Raises:
             MissingToolError: If it is not installed or too old.
         """
         found = find_program()
-        return cls(found.path, found.version, stack)
+        return cls(found.path, found.version, stack, verbose)
 
     @property
     def is_initialised(self) -> bool:
@@ -71,11 +77,15 @@ class Program:
         stamp, wanted = self._data / "lokki.init", self._fingerprint()
         if stamp.is_file() and stamp.read_text() == wanted and self._has_providers():
             return
-        self._run("init", "-input=false", shown=True)  # it may download the provider
+        if self.verbose:
+            self._call("init", "-input=false", each=_print_line)
+        else:
+            with TerraformWork(f"{self.stack.name}: preparing Terraform") as work:
+                self._call("init", "-input=false", say=work.say)  # it may download the provider
         stamp.write_text(self._fingerprint())
 
     def plan(self, file: Path, *more: str) -> bool:
-        """Write a plan, without showing Terraform's progress.
+        """Write a plan, without showing Terraform's own lines.
 
         Args:
             file: The file to write.
@@ -88,7 +98,8 @@ class Program:
             TerraformError: If Terraform fails, with its text.
         """
         options = ("-input=false", "-detailed-exitcode", f"-out={file}", PARALLELISM, *more)
-        return self._run("plan", *options, good=(0, _CHANGES)) == _CHANGES
+        with TerraformWork(f"{self.stack.name}: planning") as work:
+            return self._call("plan", *options, say=work.say, good=(0, _CHANGES)) == _CHANGES
 
     def shown(self, file: Path) -> dict[str, Any]:
         """Return a plan as Terraform's JSON."""
@@ -99,13 +110,27 @@ class Program:
         """Return a plan as Terraform prints it."""
         return self._asked("show", *_colours(), str(file))
 
-    def apply(self, file: Path) -> None:
-        """Apply a plan and show Terraform's output.
+    def apply(self, file: Path, changes: Sequence[Change] = (), doing: str = "applying") -> None:
+        """Apply a plan and show what Terraform does.
+
+        Args:
+            file: The plan.
+            changes: Its changes.
+            doing: What it does, for the user.
 
         Raises:
             TerraformError: If Terraform fails, with its text.
         """
-        self._run("apply", "-input=false", PARALLELISM, str(file), shown=True)
+        options = ("-input=false", PARALLELISM, str(file))
+        if self.verbose:
+            self._call("apply", *options, each=_print_line)
+            return
+        with TerraformWork(f"{self.stack.name}: {doing}", changes) as work:
+            code, printed = self._listen("apply", "-json", *options, each=work.take, say=work.say)
+        if code and _NO_JSON in printed:  # a program without these events, which has done nothing
+            self._call("apply", *options, each=_print_line)
+        elif code:
+            raise complaint(self.stack, "apply", work.errors or printed)
 
     def take_over(self, address: str, id_: str) -> None:
         """Import a resource that exists in AWS into the state.
@@ -117,7 +142,7 @@ class Program:
         Raises:
             TerraformError: If Terraform fails, with its text.
         """
-        self._run("import", "-input=false", address, id_)
+        self._call("import", "-input=false", address, id_)
 
     def outputs(self) -> dict[str, Any]:
         """Return the outputs as plain values; empty if nothing is deployed.
@@ -154,23 +179,53 @@ class Program:
             raise complaint(self.stack, arguments[0], done.stderr or done.stdout)
         return done.stdout
 
-    def _run(
-        self, command: str, *arguments: str, shown: bool = False, good: Sequence[int] = (0,)
+    def _call(
+        self,
+        command: str,
+        *arguments: str,
+        each: Callable[[str], None] | None = None,
+        say: Callable[[str], None] = write_at_once,
+        good: Sequence[int] = (0,),
     ) -> int:
-        """Run a command; Ctrl-C is forwarded to it once, so that it ends cleanly."""
+        """Run a command and return its exit code.
+
+        Args:
+            command: The command.
+            arguments: Its arguments.
+            each: Receives each line of its output.
+            say: Shows a line, also in a signal handler.
+            good: Exit codes that are no failure.
+        """
+        code, printed = self._listen(command, *arguments, each=each, say=say)
+        if code not in good:
+            raise complaint(self.stack, command, printed)
+        return code
+
+    def _listen(
+        self,
+        command: str,
+        *arguments: str,
+        each: Callable[[str], None] | None,
+        say: Callable[[str], None],
+    ) -> tuple[int, str]:
+        """Run a command; Ctrl-C is forwarded to it once, so that it ends cleanly.
+
+        Returns:
+            The exit code, and what it wrote to stderr, or else to stdout.
+        """
         output: list[str] = []
         errors: list[str] = []
-        with forwarded() as interruption:
+        with forwarded(say) as interruption:
             started = self._started(command, *arguments)
             interruption.reach(started)
             listening = threading.Thread(target=_gather, args=(started.stderr, errors), daemon=True)
             listening.start()
             for line in started.stdout or ():
                 output.append(line)
-                shown = shown and not line.startswith("Outputs:")  # the caller prints them
-                if shown:
-                    sys.stderr.write(line)
-                    sys.stderr.flush()
+                if line.startswith("Outputs:"):  # the caller prints them
+                    each = None
+                if each is not None:
+                    each(line)
             code = started.wait()
             listening.join()
         if interruption.count:
@@ -181,9 +236,7 @@ class Program:
                 f"Terraform recorded it; {self.stack.command('deploy --import-existing')} "
                 "imports it",
             )
-        if code not in good:
-            raise complaint(self.stack, command, "".join(errors) or "".join(output))
-        return code
+        return code, "".join(errors) or "".join(output)
 
     def _started(self, command: str, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -230,6 +283,11 @@ class Program:
 def _colours() -> tuple[str, ...]:
     plain = os.environ.get("NO_COLOR") or not sys.stderr.isatty()
     return ("-no-color",) if plain else ()
+
+
+def _print_line(line: str) -> None:
+    sys.stderr.write(line)
+    sys.stderr.flush()
 
 
 def _gather(stream: Any, into: list[str]) -> None:

@@ -82,7 +82,7 @@ class DeployedPipeline(Generic[R_co]):
             import_existing: Whether resources that exist and that Terraform's state does not
                 contain are imported.
             image_tag: Tag of the image, instead of that of the settings.
-            verbose: Whether Terraform's complete plan is shown too.
+            verbose: Whether Terraform's complete plan and all of its lines are shown.
             region: AWS region; by default that of the settings or the environment.
             config: Settings; by default those of ``lokki.toml`` and the environment.
             stage: Stage of those settings; by default that in ``LOKKI_STAGE``.
@@ -130,7 +130,7 @@ class DeployedPipeline(Generic[R_co]):
         Args:
             force: Whether the data of runs in its bucket is deleted too.
             auto_approve: Whether no confirmation is required.
-            verbose: Whether Terraform's complete plan is shown too.
+            verbose: Whether Terraform's complete plan and all of its lines are shown.
             region: As for :meth:`deploy`.
             config: As for :meth:`deploy`.
             stage: As for :meth:`deploy`.

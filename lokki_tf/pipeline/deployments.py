@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -53,7 +54,7 @@ def show_plan(
         pipeline: The pipeline, under the stack's name.
         stack: Its stack.
         image_tag: Tag of the image, instead of that of the settings.
-        verbose: Whether Terraform's complete plan is printed too.
+        verbose: Whether Terraform's complete plan and all of its lines are printed.
 
     Raises:
         TerraformError: If Terraform fails, with its text.
@@ -79,7 +80,7 @@ def deploy(
         pipeline: The pipeline, under the stack's name.
         stack: Its stack.
         image_tag: Tag of the image, instead of that of the settings.
-        verbose: Whether Terraform's complete plan is printed too.
+        verbose: Whether Terraform's complete plan and all of its lines are printed.
         wait_for_runs: Whether to wait until no execution is running that it would change.
         despite_runs: Whether an unconfirmed plan is applied even if executions would fail.
         import_existing: Whether resources that exist are imported into Terraform's state.
@@ -118,7 +119,7 @@ def destroy(
         pipeline: The pipeline, under the stack's name.
         stack: Its stack.
         force: Whether the data of runs in its bucket is deleted too.
-        verbose: Whether Terraform's complete plan is printed too.
+        verbose: Whether Terraform's complete plan and all of its lines are printed.
         auto_approve: Whether no confirmation is required.
 
     Raises:
@@ -126,7 +127,7 @@ def destroy(
         TerraformError: If Terraform fails, with its text.
     """
     _require_terminal(auto_approve, stack, "destroy")
-    with _planned_removal(pipeline, stack) as removal:
+    with _planned_removal(pipeline, stack, verbose) as removal:
         if removal.is_empty:
             click.echo(f"{stack.name}: nothing is deployed", err=True)
             return
@@ -163,7 +164,7 @@ class Removal:
 
 
 @contextmanager
-def _planned_removal(pipeline: Deployable, stack: Stack) -> Iterator[Removal]:
+def _planned_removal(pipeline: Deployable, stack: Stack, verbose: bool) -> Iterator[Removal]:
     """Plan the destruction of a pipeline's stack, and of that of its image repository.
 
     The pipeline's Terraform is written first if it is missing: it has the configuration of a remote
@@ -173,7 +174,7 @@ def _planned_removal(pipeline: Deployable, stack: Stack) -> Iterator[Removal]:
     from lokki_tf.operate.images import repository_of
     from lokki_tf.operate.program import Program
 
-    program, (aws, account) = Program.find(stack), _account(stack)
+    program, (aws, account) = Program.find(stack, verbose=verbose), _account(stack)
     if not stack.is_written:
         _write(pipeline, stack, None)
     beside = replace(program, stack=repository_of(stack))
@@ -207,7 +208,7 @@ def _remove(removal: Removal) -> None:
     for plan in removal.plans:
         empty_repositories(removal.aws, plan.changes)
         if plan.changes:
-            plan.apply()
+            _timed(plan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,9 +246,8 @@ def _shown_plan(
     from lokki_tf.operate.images import repository_of
     from lokki_tf.operate.program import Program
 
-    program, (_, account) = Program.find(stack), _account(stack)
+    program, (_, account) = Program.find(stack, verbose=verbose), _account(stack)
     made = _write(pipeline, stack, image_tag)
-    click.echo(f"{stack.name}: planning …", err=True)
     with ExitStack() as opened:
         plans: list[Planned] = []
         if made.images:
@@ -309,7 +309,7 @@ def _applied(plan: Planned, imported: set[str] | None) -> dict[str, Any] | None:
         TerraformError: If Terraform fails, with its text.
     """
     try:
-        return plan.apply()
+        return _timed(plan)
     except ResourceExistsError as error:
         # One that exists after it was imported would be imported without end.
         if imported is None or any(address in imported for address, _ in error.existing):
@@ -319,6 +319,17 @@ def _applied(plan: Planned, imported: set[str] | None) -> dict[str, Any] | None:
             click.echo(f"{plan.program.stack.name}: importing {address} ({id_}) …", err=True)
             plan.program.take_over(address, id_)
         return None
+
+
+def _timed(plan: Planned) -> dict[str, Any]:
+    """Apply a plan, print what was done in how much time, and return the outputs."""
+    from lokki_tf.operate.progress import done_text
+
+    begin = time.monotonic()
+    outputs = plan.apply()
+    text = done_text(plan.changes, time.monotonic() - begin)
+    click.echo(f"{plan.program.stack.name}: {text}", err=True)
+    return outputs
 
 
 def _account(stack: Stack) -> tuple[Aws, str]:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import IO, TYPE_CHECKING, Any
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 10
 TICK = 0.125  # seconds between two updates
 SOON = 0.03  # seconds since the last update, after which text printed by a step causes a new one
+_SPINNER = "|/-\\"
 _STYLES = {LogLevel.ERROR: "red", LogLevel.WARNING: "yellow"}
 _BEGIN = frozenset({"step_started", "map_started", "wait_started"})
 _END = frozenset(
@@ -73,6 +74,7 @@ class ProgressDisplay:
         stream: The terminal; ``sys.stderr`` by default.
         graph: The graph that runs; required for the progress of maps.
         level: The lowest level that is shown as a line.
+        notes: Texts beside the rows of nodes, by their names.
         clock: Returns the time, as ``time.time`` does.
     """
 
@@ -83,11 +85,13 @@ class ProgressDisplay:
         stream: IO[str] | None = None,
         graph: Graph | None = None,
         level: LogLevel | int | str = LogLevel.INFO,
+        notes: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         from rich.console import Console
 
         self.console: Console = Console(file=stream or sys.stderr)
+        self._notes = notes or {}
         self._level = level_of(level)
         self._clock = clock
         self._state = threading.Lock()
@@ -124,6 +128,15 @@ class ProgressDisplay:
             self._open()
         except Exception:
             self.close()
+
+    def say(self, text: str, style: str = "") -> None:
+        """Print a line above the rows, at the next update; also from a signal handler.
+
+        Args:
+            text: The line.
+            style: rich's name of its style.
+        """
+        self._lines.append((text, style))
 
     def __enter__(self) -> ProgressDisplay:
         return self
@@ -164,11 +177,15 @@ class ProgressDisplay:
         grid.add_column(no_wrap=True, justify="right")
         for name, row in running[:room]:
             progress = row.progress
-            share = bar(progress.done, progress.total) if progress else ""
+            share = bar(progress.done, progress.total) if progress else self._notes.get(name, "")
             grid.add_row(Text(name), Text(share), _seconds(now - row.since))
         if len(running) > room:
             grid.add_row(Text(f"and {len(running) - room} more", style="dim"))
-        share = f"{ended:,} done" if self._total is None else bar(ended, self._total)
+        if self._total is not None:
+            share = bar(ended, self._total)
+        else:
+            begun = ended or running
+            share = f"{ended:,} done" if begun else _SPINNER[int(now / TICK) % len(_SPINNER)]
         grid.add_row(Text(self._name, style="bold"), Text(share), _seconds(now - (since or now)))
         return grid
 

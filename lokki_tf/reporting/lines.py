@@ -90,7 +90,7 @@ def listener_for(
         total: Number of nodes that will run; by default all of the graph.
     """
     stream = stream or sys.stderr
-    if live and _is_terminal(stream):
+    if live and is_terminal(stream):
         from .display import ProgressDisplay
 
         if total is None and graph is not None:
@@ -99,5 +99,10 @@ def listener_for(
     return ProgressLines(stream, graph=graph, level=level, progress_interval=progress_interval)
 
 
-def _is_terminal(stream: IO[str]) -> bool:
+def is_terminal(stream: IO[str]) -> bool:
+    """Return whether a stream is a terminal that can show a live display.
+
+    Args:
+        stream: The stream.
+    """
     return stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")

@@ -21,6 +21,32 @@ def in_notebook() -> bool:
     return hasattr(shell, "kernel")
 
 
+class NotebookOutput(io.StringIO):
+    """A stream whose text is shown in one output of the cell, until the ``with`` statement ends."""
+
+    _output: Any = None
+
+    def __enter__(self) -> NotebookOutput:
+        from IPython import display
+
+        new: Any = display.DisplayHandle  # IPython's types lack it
+        self._output = new()
+        self._output.display({"text/plain": ""}, raw=True)
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._show("")
+
+    def flush(self) -> None:
+        """Show what was written."""
+        if self._output is not None:
+            self._show(self.getvalue())
+
+    def _show(self, text: str) -> None:
+        html = f"<pre>{escape(text)}</pre>" if text else ""
+        self._output.update({"text/plain": text, "text/html": html}, raw=True)
+
+
 class NotebookProgress:
     """A listener that shows a run's lines of progress in one output, until the run ends.
 
@@ -39,11 +65,10 @@ class NotebookProgress:
         level: LogLevel | int | str = LogLevel.INFO,
         progress_interval: float = 10.0,
     ) -> None:
-        self._text = io.StringIO()
+        self._output = NotebookOutput()
         self._lines = ProgressLines(
-            self._text, graph=graph, level=level, progress_interval=progress_interval
+            self._output, graph=graph, level=level, progress_interval=progress_interval
         )
-        self._output: Any = None
 
     def __call__(self, event: Event) -> None:
         """Show an event.
@@ -51,22 +76,11 @@ class NotebookProgress:
         Args:
             event: The event.
         """
-        before = self._text.tell()
         self._lines(event)
-        if self._text.tell() != before and self._output is not None:
-            self._show(self._text.getvalue())
 
     def __enter__(self) -> NotebookProgress:
-        from IPython import display
-
-        new: Any = display.DisplayHandle  # IPython's types lack it
-        self._output = new()
-        self._output.display({"text/plain": ""}, raw=True)
+        self._output.__enter__()
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._show("")
-
-    def _show(self, text: str) -> None:
-        html = f"<pre>{escape(text)}</pre>" if text else ""
-        self._output.update({"text/plain": text, "text/html": html}, raw=True)
+        self._output.__exit__()

@@ -23,7 +23,7 @@ def squares(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Fo
     # the provider gives up may be carried out without Terraform's knowledge.
     with terminal("y") as stdin:
         folder.interrupted = folder.interrupt(
-            "lambda_function.load: Creating...",
+            "other-prod: applying",
             "deploy",
             stdin=stdin,
             ready=lambda: wait_for_function(local_aws, "other-prod-load"),
