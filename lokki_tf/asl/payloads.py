@@ -28,6 +28,7 @@ from lokki_tf.model import (
     Wait,
     signature,
 )
+from lokki_tf.model.streams import stream_of
 from lokki_tf.runtime.envelope import FORMAT
 
 from .contexts import context_fields, parameter_envelope, poll_fields
@@ -90,7 +91,7 @@ class Payloads:
         cleanup = self.definition.cleanup
         if cleanup is not None:
             self.home[cleanup.name] = None
-            self.of_tasks[cleanup.name] = self._payload(cleanup, ())
+            self.of_tasks[cleanup.name] = self._payload(cleanup, (), self.definition.graph)
 
     def batch_of(self, node: str) -> int:
         """Return the number of items for which one call of a node runs."""
@@ -121,7 +122,7 @@ class Payloads:
                     self.jobs.add(node.name)
                 if node.step.starts is not None:
                     self.starts.add(node.name)
-                self.of_tasks[node.name] = self._payload(node, around)
+                self.of_tasks[node.name] = self._payload(node, around, graph)
                 if not around and begun.issuperset(node.predecessors):
                     self.given.add(node.name)  # it raises errors for unknown names of the input
 
@@ -156,7 +157,7 @@ class Payloads:
             self.captured[outer.name][reference] = None
         return reference
 
-    def _payload(self, node: Node, around: tuple[Map, ...]) -> dict[str, Any]:
+    def _payload(self, node: Node, around: tuple[Map, ...], graph: Graph) -> dict[str, Any]:
         store = Template(f"${{{STORE_VARIABLE}}}")
         payload: dict[str, Any] = {"format": FORMAT, "node": node.name, "store": store}
         self._wholes = {}
@@ -177,12 +178,13 @@ class Payloads:
                 }
         if node.args:
             payload["args"] = {
-                str(index): self._envelope(binding, node, around)
+                str(index): self._argument(index, binding, node, around, graph)
                 for index, binding in enumerate(node.args)
             }
         if node.kwargs:
             payload["kwargs"] = {
-                name: self._envelope(binding, node, around) for name, binding in node.kwargs
+                name: self._argument(name, binding, node, around, graph)
+                for name, binding in node.kwargs
             }
         if self._wholes:
             payload["wholes"] = dict(self._wholes.values())
@@ -208,9 +210,28 @@ class Payloads:
             self.definition, self.literals, node, is_job=step.is_job, token=token, **started
         )
 
-    def _envelope(self, binding: Binding, node: Node, around: tuple[Map, ...]) -> Any:
-        """Return the envelope of an argument; ``around`` are the maps around it, innermost last."""
-        return self._resolved(binding, node, around, around)
+    def _argument(
+        self,
+        where: int | str,
+        binding: Binding,
+        node: Node,
+        around: tuple[Map, ...],
+        graph: Graph,
+    ) -> Any:
+        """Return the envelope of an argument.
+
+        Args:
+            where: The argument's position or name.
+            binding: The argument.
+            node: Its node.
+            around: The maps around the node, innermost last.
+            graph: The node's graph.
+        """
+        envelope = self._resolved(binding, node, around, around)
+        kind = stream_of(graph, node, where, binding)
+        if kind is None:
+            return envelope
+        return {"stream": envelope, **({"once": True} if kind == "iterator" else {})}
 
     def _resolved(
         self, binding: Binding, node: Node, level: tuple[Map, ...], around: tuple[Map, ...]

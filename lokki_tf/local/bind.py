@@ -7,12 +7,14 @@ indices into it: ``f(rows, limit=10)`` becomes ``[values[3]], {"limit": values[2
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from lokki_tf.errors import BindingError
 from lokki_tf.model import (
     AnyNode,
     Binding,
+    Graph,
     Group,
     Item,
     Literal,
@@ -25,8 +27,10 @@ from lokki_tf.model import (
     Wait,
 )
 from lokki_tf.model.bindings import parts_in
+from lokki_tf.model.streams import streams_of
 
-from .copies import Copies
+from .copies import Copies, plain
+from .spool import Spooled, each
 from .strict import RoundTripSerializer, label, not_serializable
 
 Arguments = tuple[Sequence[Any], dict[str, Any]]
@@ -64,6 +68,7 @@ class Binder:
         in_map: bool = False,
         serializer: RoundTripSerializer | Copies | None = None,
     ) -> None:
+        self._graph = Graph(tuple(nodes))
         self._results = {node.name: index for index, node in enumerate(nodes)}
         count = len(self._results)
         self._parameters = {name: index for index, name in enumerate(parameters, count)}
@@ -94,6 +99,15 @@ class Binder:
             args = [self._argument(node, *numbered) for numbered in enumerate(node.args, 1)]
             named = node.kwargs
         kwargs = [(name, self._argument(node, name, binding)) for name, binding in named]
+        if isinstance(node, Node):
+            for where, kind, _ in streams_of(self._graph, node):
+                once = kind == "iterator"
+                if isinstance(where, int):
+                    args[where] = self._stream(args[where], once=once)
+                else:
+                    named_now = dict(kwargs)
+                    named_now[where] = self._stream(named_now[where], once=once)
+                    kwargs = list(named_now.items())
         if self._is_flat(args) and self._is_flat(position for _, position in kwargs):
             return _flat(args, kwargs)
         starts = isinstance(node, Node) and node.step.starts is not None
@@ -168,6 +182,11 @@ class Binder:
             return lambda values: values[position]
         return lambda values: serializer.thaw(values[position])
 
+    def _stream(self, position: int, *, once: bool) -> Getter:
+        """Return a function from the list to a map's results, which are read one by one."""
+        serializer = self._serializer
+        return lambda values: streamed(values[position], serializer, once=once)
+
     def _part(self, part: Part) -> Getter:
         from lokki_tf.runtime.parts import selected  # imported here: the runtime imports json
 
@@ -198,6 +217,25 @@ class Binder:
             [get(values) for get in by_position],
             {name: get(values) for name, get in by_name},
         )
+
+
+def streamed(stored: Any, serializer: RoundTripSerializer | Copies | None, *, once: bool) -> Any:
+    """Return a map's results for a step that reads them one after another.
+
+    Args:
+        stored: The results as they are in the list; something else if the map has none.
+        serializer: Deserializes each result, if it was serialized.
+        once: Whether the step receives an iterator.
+    """
+    from lokki_tf.runtime.streams import Results  # imported here: the runtime imports json
+
+    thaw = serializer.thaw if isinstance(serializer, RoundTripSerializer) else None
+    value = plain(stored)
+    if isinstance(value, Spooled):
+        return Results(partial(each, value.source, thaw), once=once)
+    if isinstance(value, list):
+        return Results(partial(each, value, thaw), once=once)
+    return value if thaw is None else thaw(value)
 
 
 def _flat(args: list[int], kwargs: list[tuple[str, int]]) -> Gather:

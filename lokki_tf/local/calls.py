@@ -24,6 +24,25 @@ def call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str,
     return finished(value) if type(value) in UNFINISHED else value
 
 
+def begun(
+    args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """Return arguments for one call, which may take iterators over a map's results.
+
+    Args:
+        args: Arguments by position.
+        kwargs: Arguments by name.
+    """
+    import sys
+
+    streams = sys.modules.get("lokki_tf.runtime.streams")
+    if streams is None:  # then there are no such results
+        return args, kwargs
+    return [streams.begun(one) for one in args], {
+        name: streams.begun(one) for name, one in kwargs.items()
+    }
+
+
 def finished(value: Any) -> Any:
     """Return the final result of an unfinished one, as the runtime does."""
     # Imported here: the runtime imports json, which plain functions do not need.

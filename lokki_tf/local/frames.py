@@ -7,18 +7,20 @@ from collections.abc import Iterator, Mapping
 from time import perf_counter
 from typing import Any, Protocol
 
-from lokki_tf.datasets.spool import Spool
+from lokki_tf.datasets.spool import Spool as Dataset
 from lokki_tf.errors import LokkiError
 from lokki_tf.model import Map, Node
 
 from .copies import Kept, guarded, plain
+from .feeds import MOST_AHEAD, Feed
 from .plan import RunPlan
 from .result import NOTHING, ItemKey
 from .retry import Retries
+from .spool import Spool
 
 clock = perf_counter
 
-Items = list[Any] | tuple[Any, ...] | range | Spool
+Items = list[Any] | tuple[Any, ...] | range | Dataset
 
 
 class Frame:
@@ -181,7 +183,7 @@ class _Sized(Iterator[Any], Protocol):
 
 
 class MapRun:
-    """A map whose items are known, until all of them have ended.
+    """A map, until all of its items have ended.
 
     An item takes an element of a list until it is claimed, and a :class:`Frame` until it has ended.
     Claiming one needs no lock: an iterator over a list is thread-safe.
@@ -189,12 +191,12 @@ class MapRun:
     Args:
         frame: The frame of the map.
         index: The map's index in it.
-        items: The items.
+        items: The items, or what makes them while others run.
         arguments: Arguments of every item, by name.
     """
 
     def __init__(
-        self, frame: Frame, index: int, items: Items, arguments: Mapping[str, Any]
+        self, frame: Frame, index: int, items: Items | Feed, arguments: Mapping[str, Any]
     ) -> None:
         node = frame.plan.nodes[index]
         assert isinstance(node, Map)
@@ -202,14 +204,16 @@ class MapRun:
         self.frame = frame
         self.index = index
         self.plan = frame.plan.bodies[index]
-        self.total = len(items)
-        self.results: list[Any] = [NOTHING] * self.total
+        self.results: list[Any] | Spool = []
         self.failures: dict[int, Failure] = {}
         self.stopped = False
         """Whether more items have failed than allowed, so that no more may begin."""
-        self._source: _Sized = iter(items)  # type: ignore[assignment]  # all have a hint
-        # Items of a dataset are numbered: threads share the iterator, which is not in C.
-        self._numbered = self._source if isinstance(items, Spool) else enumerate(self._source)
+        self.feed: Feed | None = None
+        """What makes the items, unless all exist."""
+        self._total = 0
+        self._source: _Sized
+        self._numbered: Iterator[tuple[int, Any]]
+        self.take_items(items)
         self._values = self.plan.values(arguments, NOTHING)
         kept = [one for one in self._values if type(one) is Kept]
         for one in kept:
@@ -223,9 +227,47 @@ class MapRun:
         self.is_listed = False
         self.is_closing = False
 
+    def take_items(self, items: Items | Feed) -> None:
+        """Begin with the items, or begin anew with others.
+
+        Args:
+            items: As for the class.
+        """
+        self.feed = items if isinstance(items, Feed) else None
+        self._total = 0 if isinstance(items, Feed) else len(items)
+        spooled = self.index in self.frame.plan.spooled
+        self.results = Spool() if spooled else [NOTHING] * self._total
+        self.failures.clear()
+        self.stopped = False
+        self._source = iter(items)  # type: ignore[assignment]  # all have a hint
+        # Those of a dataset and of a generator are numbered, as threads share an iterator that is
+        # not in C.
+        is_numbered = isinstance(items, Dataset | Feed)
+        self._numbered = self._source if is_numbered else enumerate(self._source)
+
     def is_stopped(self) -> bool:
         """Whether no more of its items may begin."""
         return self.stopped or self.frame.is_stopped()
+
+    @property
+    def total(self) -> int:
+        """The number of items; while a generator makes them, of those that exist."""
+        return self._total if self.feed is None else self.feed.taken
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether items are in progress, or are being made."""
+        return bool(self.in_flight) or (self.feed is not None and self.feed.is_pulled)
+
+    @property
+    def is_feeding(self) -> bool:
+        """Whether a worker is to make items."""
+        return self.feed is not None and self.feed.is_wanted
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there are items that have not been claimed, or they are to be made."""
+        return bool(self.remaining) or self.is_feeding
 
     @property
     def remaining(self) -> int:
@@ -234,8 +276,8 @@ class MapRun:
 
     @property
     def room(self) -> int:
-        """The number of items that may begin now."""
-        return min(self.remaining, self._limit - self.in_flight)
+        """The number of items that may begin now, or be made."""
+        return min(self.remaining + self.is_feeding, self._limit - self.in_flight)
 
     def batch(self, workers: int) -> int:
         """Return how many items to begin together, so that no worker is idle."""
@@ -245,6 +287,8 @@ class MapRun:
     @property
     def is_complete(self) -> bool:
         """Whether every item has a result or has failed."""
+        if isinstance(self.results, Spool):
+            return self.total - self.results.count == len(self.failures)
         return sum(one is NOTHING for one in self.results) == len(self.failures)
 
     @property
@@ -258,6 +302,8 @@ class MapRun:
         if claimed is None:
             return None
         number, item = claimed
+        if self.feed is not None and type(self.results) is list:
+            self._make_room(number, self.results)
         values = self._values.copy()
         frame = Frame(self.plan, values, self, number)
         if self.plan.guards_item:
@@ -265,6 +311,11 @@ class MapRun:
             frame.kept = frame.kept or type(item) is Kept
         values[self.plan.item] = item
         return frame
+
+    def _make_room(self, number: int, results: list[Any]) -> None:
+        """Extend the results, whose number is unknown; by an operation that threads share."""
+        if len(results) <= number:
+            results.extend([NOTHING] * (self.total - len(results) + MOST_AHEAD))
 
     @property
     def changed(self) -> list[str]:
@@ -276,7 +327,9 @@ class MapRun:
     def take(self, frame: Frame) -> None:
         """Store the result of an item that has ended, unless it failed."""
         assert frame.item is not None
-        self.results[frame.item] = plain(frame.values[self.plan.last])
+        result = plain(frame.values[self.plan.last])
+        if result is not NOTHING:
+            self.results[frame.item] = result
 
     def fails_with(self, failed: int) -> bool:
         """Return whether this number of failed items is too large."""
@@ -284,7 +337,8 @@ class MapRun:
         count = self.node.options.tolerated_failure_count
         if share is None and count is None:
             return failed > 0
-        over_share = share is not None and failed * 100 > share * self.total
+        known = self.feed is None or self.feed.is_over  # a share of how many
+        over_share = share is not None and known and failed * 100 > share * self.total
         return over_share or (count is not None and failed > count)
 
 

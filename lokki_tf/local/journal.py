@@ -13,10 +13,12 @@ from .calls import overdue
 from .copies import ATOMS, Kept, guarded, plain, warn_of_change
 from .events import Event, EventKind, Listener
 from .failures import error_of, failure_of, raised, step_failed, traceback_of
+from .feeds import Feed
 from .frames import Failure, Frame, MapRun, clock
 from .identity import Identity
 from .result import NOTHING, ItemKey, Run
 from .retry import is_caught
+from .spool import Spooled
 from .strict import RoundTripSerializer, described, label, not_serializable
 
 
@@ -64,11 +66,12 @@ class Journal:
             self._report("step_started", frame, index)
 
     def opened(self, run: MapRun) -> None:
-        """Record that a map's items are known."""
+        """Record that a map's items are known, or will be made."""
         if run.frame.owner is None:
             self._totals[run.node.name] = run.total
         if self._listener is not None:
-            self._report("map_started", run.frame, run.index, total=run.total)
+            total = run.total if run.feed is None else None
+            self._report("map_started", run.frame, run.index, total=total)
 
     def wait_begun(self, frame: Frame, index: int) -> None:
         """Record that a wait begins."""
@@ -165,7 +168,19 @@ class Journal:
         assert isinstance(node, Node)
         if index in frame.plan.callbacks:  # people take their time
             return False
-        return frame.elapsed(index, now) > frame.plan.settings.of(node.step).call_seconds
+        return self.is_late(frame, index, frame.elapsed(index, now))
+
+    def is_late(self, frame: Frame, index: int, seconds: float) -> bool:
+        """Whether a call of a node has taken longer than its step may.
+
+        Args:
+            frame: The frame of the node.
+            index: The node's index.
+            seconds: The duration of the call.
+        """
+        node = frame.plan.nodes[index]
+        assert isinstance(node, Node)
+        return seconds > frame.plan.settings.of(node.step).call_seconds
 
     def skipped(self, frame: Frame, index: int) -> None:
         """Record that a node's condition was false; its result is ``None`` for its consumers."""
@@ -215,11 +230,40 @@ class Journal:
         self.root.take_over(frame, index)
         self._outputs[index] = frame.values[index]
 
-    def map_done(self, run: MapRun, results: list[Any]) -> None:
+    def fed(self, frame: Frame, index: int, items: list[Any] | Spooled, seconds: float) -> None:
+        """Record that a generator has ended, whose items a map has taken.
+
+        Args:
+            frame: The frame of its node.
+            index: The node's index.
+            items: The items, which a serializer has already serialized one by one.
+            seconds: How long it has run.
+        """
+        frame.end(index, clock(), seconds)
+        frame.values[index] = items
+        if self._serializer is not None and frame is self.root:
+            self._outputs[index] = self._serializer.thaw(items)
+        if frame.errors:
+            frame.errors.pop(index, None)
+        if self._listener is not None:
+            self._report("step_finished", frame, index, duration=frame.took(index))
+
+    def forget_items(self, run: MapRun) -> None:
+        """Forget items that failed, since the step that makes them runs again."""
+        self._failed_items.pop(run.node.name, None)
+
+    def too_many(self, run: MapRun) -> None:
+        """Stop all that fails with a map, since too many of its items have failed."""
+        run.stopped = True
+        cause = raised(error_of(run.first_failure))
+        self._stop_from(run.frame, run.index, run, cause, is_fatal=False)
+
+    def map_done(self, run: MapRun, results: list[Any] | Spooled) -> None:
         """Record a map's results, which a serializer has already serialized one by one."""
         frame, index = run.frame, run.index
         frame.end(index, clock())
         guarding = self._serializer is None and frame.plan.guards[index]
+        guarding = guarding and index not in frame.plan.spooled  # its readers have copies anyway
         frame.values[index] = self._guarded(frame, results) if guarding else results
         if self._serializer is not None and frame is self.root:
             self._outputs[index] = self._serializer.thaw(results)
@@ -338,8 +382,11 @@ class Journal:
 
     def _stop(self, frame: Frame, index: int, error: LokkiError, is_fatal: bool) -> None:
         """Stop all that fails with a node: its item, the map if too many have failed, and so on."""
-        failure: Failure = error
-        cause = raised(error)
+        self._stop_from(frame, index, error, raised(error), is_fatal=is_fatal)
+
+    def _stop_from(
+        self, frame: Frame, index: int, failure: Failure, cause: BaseException, *, is_fatal: bool
+    ) -> None:
         while True:
             frame.errors[index] = cause
             frame.stopped = True
@@ -386,7 +433,10 @@ class Journal:
     def run(self) -> Run:
         """Return the run so far; later changes do not affect it."""
         root = self.root
-        outputs = self._outputs[: len(root.plan.nodes)]
+        outputs = [
+            NOTHING if type(one) is Feed else one  # a generator that has not ended
+            for one in self._outputs[: len(root.plan.nodes)]
+        ]
         return Run(
             self.definition,
             values=[plain(one) for one in outputs] if root.kept else outputs,

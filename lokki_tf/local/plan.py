@@ -9,7 +9,8 @@ from itertools import pairwise
 from typing import Any
 
 from lokki_tf.model import AnyNode, Graph, Item, Map, Node, Output, Wait
-from lokki_tf.model.bindings import leaves
+from lokki_tf.model.bindings import leaves, outputs_in
+from lokki_tf.model.streams import streams_of
 
 from .bind import Binder, Gather
 from .copies import LARGEST, LARGEST_OF_ITEMS, Copies, guarded, plain
@@ -116,6 +117,12 @@ class RunPlan:
         }
         """The nodes whose results are answers from outside."""
         self._link()
+        self.streaming = {
+            index
+            for index, node in enumerate(nodes)
+            if isinstance(node, Node) and any(streams_of(graph, node))
+        }
+        """The nodes that read a map's results one after another."""
         positions = {node.name: index for index, node in enumerate(nodes)}
         times = (node.until for node in nodes if isinstance(node, Wait))
         self.instants = {positions[one.node] for one in times if isinstance(one, Output)}
@@ -134,6 +141,10 @@ class RunPlan:
         """The nodes that wait for no other."""
         self.last = nodes.index(graph.by_name[graph.terminals[-1]]) if in_map else -1
         """The node whose result is that of the body, in a map's body."""
+        self.spooled = {index for index in self.bodies if self._is_spooled(index, graph)}
+        """The maps whose results are only read one after another."""
+        self.fed = {index for index in range(len(nodes)) if self._is_fed(index)}
+        """The nodes whose results only a map takes, item by item."""
         self.guards: Sequence[Any] = [False] * len(nodes)
         """Whether several take the result of a node, of whom one may be the run itself."""
         if copying and in_map:
@@ -157,6 +168,34 @@ class RunPlan:
         follows = (after in self.successors[after - 1] for after in range(1, len(self.nodes)))
         self.is_straight = not self.bodies and all(follows)
         """Whether at most one step can run at any time."""
+
+    def _is_spooled(self, index: int, graph: Graph) -> bool:
+        name, after = self.nodes[index].name, self.successors[index]
+        if index == self.last or not after:
+            return False
+        takers = [self.nodes[one] for one in after]
+        if not all(isinstance(one, Node) for one in takers):
+            return False
+        return all(
+            # More often than that, it is also an ordinary argument, or a part of one.
+            _count(one, name) == sum(map_.name == name for _, _, map_ in streams_of(graph, one))
+            for one in takers
+            if isinstance(one, Node)
+        )
+
+    def _is_fed(self, index: int) -> bool:
+        node, after = self.nodes[index], [self.nodes[one] for one in self.successors[index]]
+        if not isinstance(node, Node) or node.step.starts is not None or len(after) != 1:
+            return False
+        (one,) = after
+        return (
+            isinstance(one, Map)
+            and one.items == Output(node.name)
+            and one.options.mode == "distributed"
+            and _count(one, node.name) == 1
+            and index != self.last
+            and not node.step.options.callback
+        )
 
     def _parted(self, parts: Sequence[Collection[str]]) -> list[list[int]]:
         """Make each group of nodes wait for the one before, and return the groups."""
@@ -206,6 +245,11 @@ class RunPlan:
 def _items_of(node: AnyNode) -> int:
     """How often a node takes the item."""
     return sum(isinstance(leaf, Item) for one in node.bindings for leaf in leaves(one))
+
+
+def _count(node: AnyNode, name: str) -> int:
+    """How often a node takes the result of another."""
+    return sum(one == name for binding in node.bindings for one in outputs_in(binding))
 
 
 def _is_met(

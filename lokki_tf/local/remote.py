@@ -19,7 +19,7 @@ from typing import Literal as OneOf
 from lokki_tf.model.retries import full_name
 from lokki_tf.runtime.context import CURRENT
 
-from .calls import call
+from .calls import begun, call
 from .failures import RemoteTraceback, traceback_of
 from .identity import Sent
 from .settings import Around
@@ -198,6 +198,7 @@ def _perform(
     began = perf_counter()
     token = CURRENT.set(None if context is None else (context.made, parts))
     kept = nullcontext() if context is None or not context.prints else _kept(lines)
+    args, kwargs = begun(args, kwargs)
     try:
         with kept:
             if around is None:

@@ -9,7 +9,7 @@ from itertools import count
 from typing import Generic, TypeVar
 
 from .frames import Frame, MapRun, clock
-from .tasks import Call, Closing, Opening, Sweep, Task
+from .tasks import Call, Closing, Opening, Pull, Refeed, Sweep, Task
 
 LONGEST_WAIT = 3600.0  # seconds; a waiting worker checks again then
 
@@ -87,13 +87,22 @@ class Schedule:
 
     def again(self, call: Call, delay: float) -> None:
         """Add a call that is to be picked again after a delay in seconds."""
-        self.timers.add(clock() + delay, Call(call.frame, call.index))
+        self.timers.add(clock() + delay, call.anew())
         if call.frame.is_stopped():
             self._drop_waiting()
 
     def opened(self, run: MapRun) -> None:
-        """Add a map whose items are known; it ends after all of them."""
-        self._list(run)
+        """Add a map; it ends after all of its items."""
+        if run.has_more or run.is_busy:
+            self._list(run)
+        else:
+            self._close(run)
+
+    def pulled(self, run: MapRun) -> None:
+        """Record that a worker has made items of a map, or found that there are no more."""
+        if run.stopped:
+            self._drop_waiting()
+        self._continue(run)
 
     def left(self, run: MapRun) -> None:
         """Record that a worker no longer runs a map's items."""
@@ -124,7 +133,10 @@ class Schedule:
     def _landed(self, run: MapRun) -> None:
         """Record that an item of a map has ended."""
         run.in_flight -= 1
-        if run.in_flight or (run.remaining and not run.is_stopped()):
+        self._continue(run)
+
+    def _continue(self, run: MapRun) -> None:
+        if run.is_busy or (run.has_more and not run.is_stopped()):
             self._list(run)
         else:
             self._close(run)
@@ -134,8 +146,11 @@ class Schedule:
         if run.room <= 0 or run.is_stopped():
             self._open.pop()
             run.is_listed = False
-            if not run.in_flight:
+            if not run.is_busy:
                 self._close(run)
+        elif run.feed is not None and run.is_feeding:
+            run.feed.is_pulled = True
+            self._ready.append(Pull(run))
         elif self._sweeps and run.plan.is_straight:
             run.in_flight += 1
             self._ready.append(Sweep(run, self.is_pressing))
@@ -146,12 +161,15 @@ class Schedule:
             self._ready.extend(_task(frame, index) for index in run.plan.first for frame in frames)
 
     def _list(self, run: MapRun) -> None:
-        if not run.is_listed and run.remaining:
+        if not run.is_listed and run.has_more:
             run.is_listed = True
             self._open.append(run)
 
     def _close(self, run: MapRun) -> None:
-        if not run.is_closing:
+        if run.feed is not None and run.feed.again is not None:
+            delay, run.feed.again = run.feed.again, None
+            self.again(Refeed(run), delay)
+        elif not run.is_closing:
             run.is_closing = True
             self._ready.appendleft(Closing(run))
 

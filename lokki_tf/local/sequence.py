@@ -31,10 +31,23 @@ def _item_after_item(work: Work, frame: Frame, index: int) -> None:
     run = work.open(frame, index)
     if run is None:
         return
-    while not run.is_stopped():
-        item = run.claim()
-        if item is None:
+    while True:
+        while not run.is_stopped():
+            item = run.claim()
+            if item is not None:
+                in_order(work, item)
+                run.take(item)
+            elif run.is_feeding:
+                work.pull(run)
+            else:
+                break
+        delay = None if run.feed is None else run.feed.again
+        if delay is None:
             break
-        in_order(work, item)
-        run.take(item)
+        is_open = False
+        while delay is not None:
+            sleep(min(delay, threading.TIMEOUT_MAX))
+            delay, is_open = work.refeed(run)
+        if not is_open:
+            return
     work.close(run)

@@ -30,6 +30,9 @@ class Settling(Protocol):
     def left(self, run: MapRun) -> None:
         """Record that a worker no longer runs a map's items."""
 
+    def pulled(self, run: MapRun) -> None:
+        """Record that a worker has made items of a map."""
+
 
 class Call:
     """A single call of a node's function.
@@ -48,6 +51,10 @@ class Call:
         """Seconds after which it is to be tried again."""
         self.begun = False
         """Whether its start is already recorded, by the code that submitted it."""
+
+    def anew(self) -> Call:
+        """Return the same call for another attempt."""
+        return Call(self.frame, self.index)
 
     def carry_out(self, work: Work) -> None:
         """Call the function."""
@@ -118,6 +125,59 @@ class Sweep:
             schedule.again(Call(frame, index), delay)
 
 
+class Pull:
+    """Makes items of a map whose generator has not ended.
+
+    Args:
+        run: The map.
+    """
+
+    __slots__ = ("_run",)
+
+    def __init__(self, run: MapRun) -> None:
+        self._run = run
+
+    def carry_out(self, work: Work) -> None:
+        """Make items."""
+        work.pull(self._run)
+
+    def settle(self, schedule: Settling) -> None:
+        """Pass the outcome to the schedule."""
+        schedule.pulled(self._run)
+
+
+class Refeed(Call):
+    """Another attempt of a step whose generator has raised, after its items have ended.
+
+    Args:
+        run: The map of the items.
+    """
+
+    __slots__ = ("_is_open", "_run")
+
+    def __init__(self, run: MapRun) -> None:
+        super().__init__(run.frame, run.index)
+        self._run = run
+        self._is_open = False
+
+    def anew(self) -> Refeed:
+        """Return the same call for another attempt."""
+        return Refeed(self._run)
+
+    def carry_out(self, work: Work) -> None:
+        """Call the function, and begin the map anew."""
+        self.delay, self._is_open = work.refeed(self._run)
+
+    def settle(self, schedule: Settling) -> None:
+        """Pass the outcome to the schedule."""
+        if self.delay is not None:
+            schedule.again(self, self.delay)
+        elif self._is_open:
+            schedule.opened(self._run)
+        else:
+            schedule.ended(self.frame, self.index)
+
+
 class Closing:
     """Combines a map's results.
 
@@ -139,4 +199,4 @@ class Closing:
         schedule.ended(self._run.frame, self._run.index)
 
 
-Task = Call | Opening | Sweep | Closing
+Task = Call | Opening | Sweep | Pull | Closing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import AwsError, ConfigError, MissingToolError, SerializationError
@@ -11,12 +12,14 @@ from lokki_tf.runtime.context import CURRENT
 from lokki_tf.runtime.moments import instant, seconds_until
 
 from .bind import Arguments
-from .calls import UNFINISHED, call, finished
+from .calls import UNFINISHED, begun, call, finished, loop_is_running, overdue
 from .copies import warn_of_change
 from .failures import step_failed
-from .frames import Frame, Items, MapRun
+from .feeds import MOST_AHEAD, SLICE, Feed
+from .frames import Frame, Items, MapRun, clock
 from .journal import Journal
 from .result import NOTHING
+from .spool import Spool, Spooled
 from .strict import RoundTripSerializer, label, not_serializable
 
 if TYPE_CHECKING:
@@ -98,7 +101,14 @@ class Work:
             if plan.conditions and not self.holds(frame, index, args, kwargs):
                 self.skip(frame, index)
                 return None
-            if self.files is not None:
+            if index in plan.streaming:
+                args, kwargs = begun(args, kwargs)
+            if index in plan.fed:
+                value = self._fed(frame, index, args, kwargs)
+                if type(value) is Feed:
+                    frame.values[index] = value  # the map begins, and ends this attempt
+                    return None
+            elif self.files is not None:
                 value = self._watched(self.files, frame, index, args, kwargs)
             elif index in plan.around:
                 value = plan.around[index].call(plan.functions[index], args, kwargs, here=self.here)
@@ -188,15 +198,117 @@ class Work:
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
     ) -> Any:
-        node = frame.plan.nodes[index]
+        function = frame.plan.functions[index]
+        return self._within(files, frame, index, lambda: call(function, args, kwargs))
+
+    def _within(
+        self, files: FileWatch | None, frame: Frame, index: int, give: Callable[[], Any]
+    ) -> Any:
+        """Call a function with all that a node's own function has around it."""
+        node, around = frame.plan.nodes[index], frame.plan.around.get(index)
         assert isinstance(node, Node)
-        around, function = frame.plan.around.get(index), frame.plan.functions[index]
 
         def watched() -> Any:  # in the thread in which the step runs
+            if files is None:
+                return give()
             with files.of(node.step):
-                return call(function, args, kwargs)
+                return give()
 
         return watched() if around is None else around.call(watched, (), {}, here=self.here)
+
+    def _fed(self, frame: Frame, index: int, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Return a node's result, which only a map takes: a feed, if it is an iterator."""
+        function = frame.plan.functions[index]
+        # In a list, so that a generator is not made one.
+        (value,) = self._within(self.files, frame, index, lambda: [function(*args, **kwargs)])
+        if type(value) is AsyncGeneratorType and not loop_is_running():
+            from lokki_tf.runtime.call import stepwise
+
+            value = stepwise(value)
+        if hasattr(type(value), "__next__"):
+            return Feed(index, value)
+        return finished(value) if type(value) in UNFINISHED else value
+
+    def pull(self, run: MapRun) -> None:
+        """Make items of a map, until there are some, or the generator ends or raises.
+
+        Args:
+            run: The map.
+
+        Raises:
+            KeyboardInterrupt: If the generator raised it.
+        """
+        feed, frame = run.feed, run.frame
+        assert feed is not None
+        began = clock()
+        token = CURRENT.set((self._context, frame, feed.producer))
+        error: BaseException | None = None
+        try:
+            if not run.is_stopped():
+                self._within(self.files, frame, feed.producer, lambda: self._slice(run, feed))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as raised:
+            feed.is_over, error = True, raised
+        finally:
+            CURRENT.reset(token)
+            feed.seconds += clock() - began
+            feed.is_pulled = False
+        if self.journal.is_late(frame, feed.producer, feed.seconds):
+            error = overdue()
+        if error is not None:
+            self._broken(run, feed, error)
+        elif feed.is_over and not run.stopped:
+            values = feed.kept.values()
+            if self.cache is not None:
+                self.cache.keep(frame, feed.producer, self._plain(list(values)))
+            self.journal.fed(frame, feed.producer, values, feed.seconds)
+
+    def _slice(self, run: MapRun, feed: Feed) -> None:
+        until = clock() + SLICE
+        for item in feed.items:
+            made = item
+            if self._serializer is not None:
+                made = self._sent(run.node, f"item {feed.taken}", item)
+            feed.add(made)
+            if len(feed.waiting) >= MOST_AHEAD or clock() > until:
+                return
+        feed.is_over = True
+
+    def _plain(self, values: list[Any]) -> list[Any]:
+        return values if self._serializer is None else self._serializer.thaw(values)  # type: ignore[no-any-return]
+
+    def _broken(self, run: MapRun, feed: Feed, error: BaseException) -> None:
+        """Record that a generator has raised: its items are nothing then, as in AWS."""
+        frame, producer = run.frame, feed.producer
+        feed.close()
+        run.stopped = True
+        if isinstance(error, SerializationError):
+            self.journal.give_up(frame, run.index, error)
+            return
+        feed.again = self.journal.failed(frame, producer, error, feed.seconds)
+
+    def refeed(self, run: MapRun) -> tuple[float | None, bool]:
+        """Call the function of a step again whose generator has raised.
+
+        Args:
+            run: The map over its items, all of which have ended.
+
+        Returns:
+            The seconds until it is to be tried again, or ``None``; and whether the map begins anew.
+        """
+        frame, producer = run.frame, _producer(run)
+        self.journal.forget_items(run)
+        delay = self.attempt(frame, producer)
+        if delay is not None or frame.is_stopped():
+            return delay, False
+        value = frame.values[producer]
+        if type(value) is not Feed:  # this time, the function has returned a list
+            value = [*frame.plan.thawed(value)]
+            if self._serializer is not None:
+                value = [self._sent(run.node, f"item {n}", one) for n, one in enumerate(value)]
+        run.take_items(value)
+        return None, True
 
     def holds(
         self, frame: Frame, index: int, args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -205,6 +317,8 @@ class Work:
         condition = frame.plan.conditions.get(index)
         if condition is None:
             return True
+        if index in frame.plan.streaming:
+            args, kwargs = begun(args, kwargs)
         token = CURRENT.set((self._context, frame, index))
         try:
             return condition(args, kwargs)
@@ -251,8 +365,11 @@ class Work:
         frame.begin(index)
         try:
             (given,), arguments = self.arguments(frame, index)
+            items: Items | Feed
             if isinstance(node, Map) and isinstance(node.items, Dataset):
                 items = self._read(frame, node, given)
+            elif type(given) is Feed:
+                items = given
             else:
                 items = [] if _of_skipped(frame, node) else _listed(node, given)
                 if self._serializer is not None:
@@ -269,7 +386,7 @@ class Work:
             return None
         run = MapRun(frame, index, items, arguments)
         self.journal.opened(run)
-        if run.total:
+        if run.total or run.feed is not None:
             return run
         self.close(run)
         return None
@@ -316,12 +433,21 @@ class Work:
         """Combine the results of a map whose items have all ended."""
         for name in run.changed if run.kept else ():
             warn_of_change(f"argument {name!r} of {label(run.node)}", run.node.place, "its items")
+        if run.feed is not None:
+            if not run.feed.is_over:
+                run.feed.close()
+            elif run.failures and not run.stopped and run.fails_with(len(run.failures)):
+                self.journal.too_many(run)  # only now their share is known
         if run.stopped:
             self.journal.map_failed(run)
         elif not run.frame.is_stopped() or run.is_complete:
-            results = run.results
-            if run.failures:
-                results = [one for one in results if one is not NOTHING]
+            results: list[Any] | Spooled
+            if isinstance(run.results, Spool):
+                results = run.results.values()
+            elif run.failures or run.feed is not None:
+                results = [one for one in run.results if one is not NOTHING]
+            else:
+                results = run.results
             if self.cache is not None:
                 self.cache.map_done(run)
             self.journal.map_done(run, results)
@@ -332,6 +458,14 @@ class Work:
             return self._serializer.freeze(value)
         except Exception as error:
             raise not_serializable(node, what, error) from error
+
+
+def _producer(run: MapRun) -> int:
+    """Return the index of the node whose items a map takes."""
+    source = run.node.items
+    assert isinstance(source, Output)
+    names = [node.name for node in run.frame.plan.nodes]
+    return names.index(source.node)
 
 
 def _times(node: Wait) -> set[str]:

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 def signature_of(function: Callable[..., Any]) -> inspect.Signature:
@@ -27,6 +27,27 @@ def signature_of(function: Callable[..., Any]) -> inspect.Signature:
 
         return inspect.signature(function, annotation_format=Format.FORWARDREF)  # noqa: TID251
     return inspect.signature(function)  # noqa: TID251
+
+
+def parameter_of(
+    parameters: Sequence[inspect.Parameter], where: int | str
+) -> inspect.Parameter | None:
+    """Return the parameter that receives an argument, if there is one.
+
+    Args:
+        parameters: The parameters of a function, in order.
+        where: The argument's position or name.
+    """
+    for index, one in enumerate(parameters):
+        if one.kind is one.VAR_POSITIONAL:
+            found = isinstance(where, int)
+        elif one.kind is one.VAR_KEYWORD:
+            found = isinstance(where, str)
+        else:
+            found = where == one.name or (where == index and one.kind is not one.KEYWORD_ONLY)
+        if found:
+            return one
+    return None
 
 
 def required_of(function: Callable[..., Any]) -> tuple[str, ...]:

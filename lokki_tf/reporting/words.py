@@ -173,7 +173,7 @@ def format_event(event: Event) -> FormattedEvent | None:
         "pipeline": event.pipeline,
         "node": event.node,
         "item": "" if event.item is None else f" [{event.item}]",
-        "items": f"{event.total:,} item{'s' * (event.total != 1)}" if event.total else "no items",
+        "items": _items(event.total),
         "took": event.duration or 0.0,
         "attempt": event.attempt,
         "message": event.error,
@@ -222,8 +222,17 @@ def format_progress(event: Event, progress: Progress) -> FormattedEvent:
     )
 
 
+def _items(total: int | None) -> str:
+    """Return a number of items in words; ``None`` if a generator makes them."""
+    if total is None:
+        return "items of a generator"
+    return f"{total:,} item{'s' * (total != 1)}" if total else "no items"
+
+
 def bar(done: int, total: int) -> str:
-    """Format progress as text, ``[=====>              ] 30/100 (30%)``."""
+    """Format progress as text, ``[=====>              ] 30/100 (30%)``; ``30 done`` without total."""
+    if not total and done:
+        return f"{done:,} done"
     share = done / total if total else 1.0
     filled = min(BAR_WIDTH, int(share * BAR_WIDTH))
     arrow = ">" if filled < BAR_WIDTH else ""

@@ -142,6 +142,11 @@ class Blocks:
         """The SHA-256 that is the object's name."""
         return self._index.name
 
+    @property
+    def size(self) -> int:
+        """Bytes of the value's streams."""
+        return sum(size for _, size in self._streams)
+
     def stored(self) -> Iterator[Bytes]:
         """Yield the object's bytes, in order; blocks are compressed as they are taken."""
         from concurrent.futures import ThreadPoolExecutor

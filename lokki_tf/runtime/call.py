@@ -6,7 +6,7 @@ from types import AsyncGeneratorType, CoroutineType, GeneratorType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # the import takes milliseconds at a cold start, and only type checkers need it
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
 
@@ -17,17 +17,26 @@ TIMEOUT, REPORTED_TIMEOUT = "States.Timeout", "Sandbox.Timedout"
 """The name by which a retrier lists a step's time limit, and the one under which it is reported."""
 
 
-def call(function: Callable[..., Any], args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+def call(
+    function: Callable[..., Any],
+    args: Iterable[Any],
+    kwargs: Mapping[str, Any],
+    *,
+    whole: bool = True,
+) -> Any:
     """Call a function: await it if it is async, and make a list if it is a generator.
 
     Args:
         function: A step's function.
         args: Arguments by position.
         kwargs: Arguments by name.
+        whole: Whether a generator is made a list; else the result is an iterator over its items.
     """
     result = unwrapped(function)(*args, **kwargs)
     if isinstance(result, GeneratorType):
-        return list(result)
+        return list(result) if whole else result
+    if isinstance(result, AsyncGeneratorType) and not whole:
+        return stepwise(result)
     if isinstance(result, (CoroutineType, AsyncGeneratorType)):
         return drive(result)
     return result
@@ -51,3 +60,25 @@ def drive(result: Any) -> Any:
 
 async def _drained(generator: Any) -> list[Any]:
     return [item async for item in generator]
+
+
+def stepwise(generator: Any) -> Iterator[Any]:
+    """Yield the items of an async generator, which runs in an event loop of its own.
+
+    Args:
+        generator: The async generator.
+    """
+    import asyncio
+
+    loop = asyncio.new_event_loop()
+    try:
+        while True:
+            try:
+                item = loop.run_until_complete(generator.__anext__())
+            except StopAsyncIteration:
+                return
+            yield item
+    finally:
+        loop.run_until_complete(generator.aclose())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()

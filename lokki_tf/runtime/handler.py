@@ -20,13 +20,16 @@ and gets the envelope of the result. Only ``node``, ``run``, ``store`` and ``inl
   written;
 - ``given``: the execution's input, where flow parameters are looked up, and ``flow``: their
   names and the flow's signature;
+- ``args`` and ``kwargs`` may contain ``{"stream": envelope, "once": true}``, of a parameter that
+  reads a map's results one after another, see :mod:`.streams`; ``once`` if it is an iterator;
 - ``wholes``: values of which arguments are parts, see :mod:`.parts`;
 - ``place``: inside a map, the item path; a list for a batch of items, whose envelopes
   ``{"batch": [envelope, …]}`` are in the same order;
 - ``items``: how the result is to be laid out for a map, ``{"inline": bytes}`` an item for the
   bucket, ``{"room": bytes, "events": number, …}`` for a map within the execution, see
-  :func:`.maps.in_state`; ``"alone"`` if no other node takes the result; ``parts``: the same for
-  maps over parts of the result, by the key for their items, each with its ``"part"``;
+  :func:`.maps.in_state`; ``"alone"`` if no other node takes the result, so that the items of a
+  generator are written one by one; ``parts``: the same for maps over parts of the result, by the
+  key for their items, each with its ``"part"``;
 - ``when``: which arguments the step's condition takes, ``{"args": [0], "kwargs": {"n": "rows"}}``;
 - ``asks``: only the condition is called, since a job is submitted only if it is true; the result is
   ``{"met": true, "result": null}``, or ``false`` with the envelope of the job's result;
@@ -54,13 +57,13 @@ from functools import cache, partial
 
 from .call import OVERDUE, REPORTED_TIMEOUT, SKIPPED, TIMEOUT, call
 from .deadline import OutOfTime, deadline, seconds_left
-from .envelope import FORMAT, FORMS, holds, pack, references, unpack
+from .envelope import FORMAT, holds, pack, references, unpack
 from .log import NO_TEXT, OWN, StepLog, text_of
 from .parameters import filled, of_item, refuse_strangers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
     from .blocks import Source
@@ -186,9 +189,10 @@ def _one(
         if "when" in event:
             from .conditions import WHEN, is_met
 
-            skipped = not is_met(getattr(function, WHEN), event["when"], args, kwargs)
+            asked = _begun(args, kwargs, event)
+            skipped = not is_met(getattr(function, WHEN), event["when"], *asked)
         if not skipped and not asks:
-            value = call(function, args, kwargs)
+            value = call(function, *_begun(args, kwargs, event), whole=not _streams(event))
     except Exception as error:
         raise _reported(error, event) from error.__cause__
     if asks and not skipped:
@@ -201,6 +205,30 @@ def _one(
         return envelope
     envelope = {**envelope, "skipped": True}
     return {"met": False, "skipped": True, "result": envelope} if asks else envelope
+
+
+def _begun(
+    args: list[Any], kwargs: dict[str, Any], event: dict[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """Return arguments for one call, which may take iterators over a map's results."""
+    if not any("stream" in one for one in _given(event)):
+        return args, kwargs
+    from .streams import begun
+
+    return [begun(one) for one in args], {name: begun(one) for name, one in kwargs.items()}
+
+
+def _given(event: dict[str, Any]) -> list[Envelope]:
+    return [*event.get("args", {}).values(), *event.get("kwargs", {}).values()]
+
+
+def _streams(event: dict[str, Any]) -> bool:
+    """Return whether only a map takes the result, so that a generator's items are written singly.
+
+    Not of a part of the result.
+    """
+    layout = event.get("items", {})
+    return "parts" not in event and "alone" in layout and "part" not in layout
 
 
 def _instant(value: Any, event: dict[str, Any], *, skipped: bool) -> dict[str, str]:
@@ -254,18 +282,44 @@ def _items(
     """Return the items of a result, or of a part of it, for a map."""
     from . import maps
 
-    node, keep, members = event["node"], partial(keep_object, event), []
+    node = event["node"]
+    members: Iterable[Any] = ()
     if not skipped and "part" in layout:
         from .parts import selected
 
         part = layout["part"]
         members = maps.items_of(selected(value, part), part["what"])
     elif not skipped:
-        members = maps.items_of(value, f"the result of {node!r}")
+        members = _raising(maps.items_of(value, f"the result of {node!r}"), event)
     if "room" in layout:
-        packed = partial(maps.packed_items, write=keep)
+        packed = partial(maps.packed_items, write=partial(keep_object, event))
         return maps.in_state(members, layout, node, packed)
-    return maps.in_bucket(members, layout["inline"], keep, f"{key}.json")
+    from . import store
+
+    folder, form = store.folder_of(event), f"{key}.json"
+    with store.Uploads(folder) as uploads:
+        chunks = maps.in_array(members, layout["inline"], uploads.keep, node)
+        if "at" in event:  # where the state machine expects items of a job
+            uri = store.write_parts(f"{event['at']}{form}", chunks)
+        else:
+            uri = store.keep_parts(folder, form, chunks)
+        uploads.finish()
+    bucket, name = store.split(uri)
+    return {"Bucket": bucket, "Key": name}
+
+
+def _raising(items: Iterable[Any], event: dict[str, Any]) -> Iterable[Any]:
+    """Return items whose iterator raises the errors of the step as its function does."""
+    if hasattr(items, "__len__"):
+        return items
+
+    def raising() -> Iterator[Any]:
+        try:
+            yield from items
+        except Exception as error:
+            raise _reported(error, event) from error.__cause__
+
+    return raising()
 
 
 def _stored(value: Any, event: dict[str, Any]) -> Envelope:
@@ -287,8 +341,6 @@ def keep_object(event: dict[str, Any], form: str, data: Frozen) -> str:
     """
     from . import store  # imported here like maps: a small plain result never needs it
 
-    if form not in FORMS and "at" in event:  # where the state machine expects items
-        return store.write(f"{event['at']}{form}", data)
     return store.keep(store.folder_of(event), form, data)
 
 
@@ -333,10 +385,19 @@ def _arguments(
     read = partial(unpack, read=objects.__getitem__, modules=modules)
     count, ends = len(event.get("args", {})), len(known) - len(event.get("wholes", {}))
     wholes = {key: read(one) for key, one in zip(event.get("wholes", {}), known[ends:])}
-    values = [read(one, wholes=wholes) for one in known[:ends]]
+    values = [
+        _streamed(one, modules) if "stream" in one else read(one, wholes=wholes)
+        for one in known[:ends]
+    ]
     if batch is None:
         objects.clear()  # so that they take no memory while the function runs
     return values[:count], dict(zip(event.get("kwargs", {}), values[count:]))
+
+
+def _streamed(envelope: Envelope, modules: dict[str, str] | None) -> Any:
+    from .streams import streamed
+
+    return streamed(envelope["stream"], modules, once=envelope.get("once", False))
 
 
 def _reported(error: Exception, event: dict[str, Any]) -> BaseException:

@@ -7,13 +7,13 @@ items, gets its own execution. Their results are in files that a manifest lists,
 from __future__ import annotations
 
 import json
+from itertools import islice
 
 from .envelope import pack
-from .names import ITEMS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
     from .envelope import Envelope, Frozen
@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 RESULT = "result"  # the key under which an item's execution returns its envelope
 _ENVELOPE = 24  # an envelope's own characters: {"result":{"value":}} and a comma
 _GATHERED = 24  # {"result":{"gathered":[]}}
+_CHUNK = 64 * 2**10  # characters of an array that are written together
+LARGEST_ARRAY = 10 * 10**9
+"""Bytes of an array. Source: Step Functions Developer Guide, "ItemReader (Map)": a file in S3 may
+have 10 GB."""
 
 
-def items_of(value: Any, what: str) -> list[Any]:
-    """Return the items of a value that is mapped.
+def items_of(value: Any, what: str) -> Iterable[Any]:
+    """Return the items of a value that is mapped: itself, or an iterator.
 
     Args:
         value: The value.
@@ -34,33 +38,52 @@ def items_of(value: Any, what: str) -> list[Any]:
         TypeError: If it is not iterable.
     """
     try:
-        return list(value)
+        items = iter(value)
     except TypeError:
         got = type(value).__name__
         if got == "Failure":
             got = f"a Failure: {value}"
         raise TypeError(f"{what} is mapped, so it must be a list, got {got}") from None
+    return value if hasattr(value, "__len__") else items  # type: ignore[no-any-return]
 
 
-def in_bucket(
-    items: list[Any], inline: int, write: Callable[[str, Frozen], str], form: str = ITEMS
-) -> dict[str, Any]:
-    """Write the array that the map reads; return its location.
+def in_array(
+    items: Iterable[Any], inline: int, write: Callable[[str, Frozen], str], node: str
+) -> Iterator[bytes]:
+    """Yield the array that the map reads, in parts; no more than one item is in memory.
 
     Args:
         items: The items.
         inline: Longest JSON of an item that is in the array itself.
-        write: As of :func:`.envelope.pack`, for the array and for longer items.
-        form: The ending of the array's name.
+        write: As of :func:`.envelope.pack`, for longer items.
+        node: The node with the result, for the error.
+
+    Raises:
+        ValueError: If the array is longer than Step Functions reads.
     """
-    envelopes = packed_items(items, inline, write)
-    uri = write(form, json.dumps(envelopes).encode())
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    return {"Bucket": bucket, "Key": key}
+    held, size, before = [], 0, "["
+    total = count = 0
+    for item in items:
+        text = before + json.dumps(pack(item, inline, write))
+        before = ", "
+        held.append(text)
+        size += len(text)
+        count += 1
+        if size >= _CHUNK:
+            yield "".join(held).encode()
+            total += size
+            held, size = [], 0
+            if total > LARGEST_ARRAY:
+                raise ValueError(
+                    f"the first {count:,} items of {node!r} take more than {LARGEST_ARRAY:,} bytes "
+                    "in the file from which Step Functions reads them, which is the most that it "
+                    "reads; return fewer items, several of them in a list for example"
+                )
+    yield ("".join(held) + ("]" if count else "[]")).encode()
 
 
 def in_state(
-    items: list[Any],
+    items: Iterable[Any],
     layout: Mapping[str, Any],
     node: str,
     packed: Callable[[list[Any], int], list[Envelope]],
@@ -81,7 +104,8 @@ def in_state(
         ValueError: If there are more items than fit.
     """
     if "events" in layout:  # not in events of older state machines
-        _refuse_too_many(len(items), layout["events"] // layout["each"], node)
+        items = _few(items, layout["events"] // layout["each"], node)
+    items = list(items)
     given = of_each(layout, len(items))
     envelopes = packed(items, max(0, given["Room"]))
     size = len(json.dumps(envelopes))
@@ -115,14 +139,22 @@ def _room(layout: Mapping[str, Any]) -> int:
     return min(room, layout["within"] - _GATHERED) if "within" in layout else room
 
 
-def _refuse_too_many(count: int, most: int, node: str) -> None:
-    if count > most:
+def _few(items: Iterable[Any], most: int, node: str) -> list[Any]:
+    """Return items as a list; of an iterator, no more are taken than are needed to refuse it."""
+    if hasattr(items, "__len__"):
+        taken = list(items)
+        count = f"{len(taken):,}"
+    else:
+        taken = list(islice(items, most + 1))
+        count = f"more than {most:,}"
+    if len(taken) > most:
         raise ValueError(
-            f"{count:,} items of {node!r} do not fit into one execution, as mode='inline' "
+            f"{count} items of {node!r} do not fit into one execution, as mode='inline' "
             f"requires: with their retries {most:,} have room among the 25,000 events at which "
             "Step Functions ends an execution; remove mode=, so that each item is a separate "
             "execution"
         )
+    return taken
 
 
 def refuse_long_reference(uri: str, share: int, node: str) -> None:
@@ -195,6 +227,18 @@ def _as_list(
     return {"make": "list", "items": items}
 
 
+def result_files(manifest: dict[str, str], read: Callable[[str], bytes]) -> list[str]:
+    """Return the URIs of the files with the results of the items that succeeded.
+
+    Args:
+        manifest: Bucket and key of the manifest of a map's run.
+        read: Returns the bytes of a URI.
+    """
+    bucket = manifest["Bucket"]
+    listed = json.loads(read(f"s3://{bucket}/{manifest['Key']}"))["ResultFiles"]
+    return [f"s3://{bucket}/{one['Key']}" for one in listed["SUCCEEDED"]]
+
+
 def results_by_index(
     manifest: dict[str, str],
     read: Callable[[str], bytes],
@@ -207,17 +251,24 @@ def results_by_index(
         read: Returns the bytes of a URI.
         read_all: Returns the bytes of several URIs.
     """
-    bucket = manifest["Bucket"]
-    listed = json.loads(read(f"s3://{bucket}/{manifest['Key']}"))["ResultFiles"]
-    files = [f"s3://{bucket}/{one['Key']}" for one in listed["SUCCEEDED"]]
-    found: dict[int, Envelope] = {}
-    for data in read_all(files).values():
-        for record in json.loads(data):
-            given, output = json.loads(record["Input"]), json.loads(record["Output"])[RESULT]
-            if "Items" in given:
-                indices = [one["index"] for one in given["Items"]]
-                # A batch whose process ended has failed as a whole.
-                found.update(zip(indices, output.get("batch") or [output] * len(indices)))
-            else:
-                found[given["index"]] = output
-    return found
+    files = result_files(manifest, read)
+    return dict(
+        one
+        for data in read_all(files).values()
+        for record in json.loads(data)
+        for one in results_in(record)
+    )
+
+
+def results_in(record: dict[str, Any]) -> Iterable[tuple[int, Envelope]]:
+    """Return the indices of the items of a child execution, each with its envelope.
+
+    Args:
+        record: What the map's run has written about the execution.
+    """
+    given, output = json.loads(record["Input"]), json.loads(record["Output"])[RESULT]
+    if "Items" not in given:
+        return [(given["index"], output)]
+    indices = [one["index"] for one in given["Items"]]
+    # A batch whose process ended has failed as a whole.
+    return zip(indices, output.get("batch") or [output] * len(indices))

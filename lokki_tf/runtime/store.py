@@ -10,7 +10,9 @@ delivery of an event cannot replace what another step has read.
 from __future__ import annotations
 
 import os
+from collections import deque
 from functools import cache
+from itertools import chain
 
 from .envelope import BLOCKS
 from .names import DIGEST_LENGTH, STEP, STORE
@@ -31,6 +33,8 @@ _ATTEMPTS = 10
 _READS = 3
 _PART = 5 * 2**20  # bytes of a part of an upload
 _SENT_AT_ONCE = 4
+_MOST_UPLOADS = 8
+_MOST_HELD = 32 * 2**20  # bytes of objects that wait to be stored
 _TAIL = 2**18  # bytes at the end of an object of blocks that are read first: most have fewer
 _WHOLE = 8 * 2**20  # objects of blocks that are read at once
 
@@ -85,6 +89,32 @@ def opened(uri: str, root: str | None = None) -> Source:
         return verified(uri, _get(uri)[0])
     remote = Remote(uri)
     return verified(uri, remote[0 : len(remote)] if len(remote) <= _WHOLE else remote)
+
+
+def parts_of(uri: str, size: int) -> Iterator[bytes]:
+    """Yield the bytes of an object, in parts, each of which is requested while the last is used.
+
+    Args:
+        uri: ``s3://bucket/key``.
+        size: Bytes of a part.
+
+    Raises:
+        UntrustedReferenceError: As for :func:`refuse_outside`.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    root = os.environ.get(STORE)
+    if root:
+        refuse_outside(uri, root)
+    data, where = _get(uri, f"bytes=0-{size - 1}")
+    total, at = int(where.rpartition("/")[2]), len(data)
+    with ThreadPoolExecutor(1) as pool:
+        while data:
+            part = f"bytes={at}-{at + size - 1}"
+            following = pool.submit(_get, uri, part) if at < total else None
+            yield data
+            data = b"" if following is None else following.result()[0]
+            at += len(data)
 
 
 class Remote:
@@ -239,9 +269,105 @@ def write(uri: str, data: Frozen) -> str:
     """
     if isinstance(data, bytes):
         _put(uri, data)
+        return uri
+    return write_parts(uri, data.stored())
+
+
+def write_parts(uri: str, chunks: Iterator[Bytes]) -> str:
+    """Store an object whose bytes are made while others are being sent.
+
+    Args:
+        uri: ``s3://bucket/key``.
+        chunks: Its bytes, one after another.
+
+    Returns:
+        The URI.
+    """
+    parts = _parts(chunks)
+    first = next(parts, b"")
+    second = next(parts, None)
+    if second is None:
+        _put(uri, first)
     else:
-        _upload(uri, data.stored())
+        _upload(uri, chain((first, second), parts))
     return uri
+
+
+def keep_parts(folder: str, form: str, chunks: Iterator[Bytes]) -> str:
+    """Store an object whose bytes are made while others are being sent, and return the URI.
+
+    It is named by its digest, or, if it has several parts, at random: the name is needed before the
+    digest is known.
+
+    Args:
+        folder: URI of the folder.
+        form: The name's ending, such as ``items.json``.
+        chunks: Its bytes, one after another.
+    """
+    parts = _parts(chunks)
+    first = next(parts, b"")
+    second = next(parts, None)
+    if second is None:
+        return keep(folder, form, first)
+    from uuid import uuid4
+
+    return _upload(f"{folder}/{uuid4().hex}.{form}", chain((first, second), parts))
+
+
+class Uploads:
+    """Objects of which some are stored while others are made.
+
+    At most eight, with 32 MiB, are in memory.
+
+    Args:
+        folder: URI of the folder.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._pool: Any = None
+        self._waiting: deque[tuple[int, Future[Any]]] = deque()
+
+    def keep(self, form: str, data: Frozen) -> str:
+        """Begin to store a value under its digest; return the URI.
+
+        Args:
+            form: The name's ending, such as ``json.gz``.
+            data: Its bytes or blocks. Blocks refer to memory that may change afterwards, so they
+                are copied, or stored before this returns.
+        """
+        uri = f"{self._folder}/{name_of(form, data)}.{form}"
+        if not isinstance(data, bytes):
+            if data.size > _WHOLE:
+                return write(uri, data)
+            data = bytes(data)
+        if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            client()  # created once, before threads could create it twice
+            self._pool = ThreadPoolExecutor(_MOST_UPLOADS)
+        while self._waiting and (
+            len(self._waiting) == _MOST_UPLOADS or self._held + len(data) > _MOST_HELD
+        ):
+            self._waiting.popleft()[1].result()
+        self._waiting.append((len(data), self._pool.submit(_put, uri, data)))
+        return uri
+
+    @property
+    def _held(self) -> int:
+        return sum(size for size, _ in self._waiting)
+
+    def finish(self) -> None:
+        """Wait until everything is stored."""
+        while self._waiting:
+            self._waiting.popleft()[1].result()
+
+    def __enter__(self) -> Uploads:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
 
 
 def _put(uri: str, data: Bytes) -> None:
@@ -249,21 +375,13 @@ def _put(uri: str, data: Bytes) -> None:
     client().put_object(Bucket=bucket, Key=key, Body=data)
 
 
-def _upload(uri: str, chunks: Iterator[Bytes]) -> None:
-    """Store an object whose bytes are made while others are being sent.
+def _upload(uri: str, parts: Iterable[bytes]) -> str:
+    """Store an object in parts, each while the next ones are made.
 
     Parts of an upload that fails are deleted by the bucket's lifecycle rule: a function that was
     killed could not do it.
     """
-    parts = _parts(chunks)
-    first = next(parts)
-    second = next(parts, None)
-    if second is None:
-        _put(uri, first)
-        return
-    from collections import deque
     from concurrent.futures import ThreadPoolExecutor
-    from itertools import chain
 
     bucket, key = split(uri)
     target = {"Bucket": bucket, "Key": key}
@@ -276,12 +394,13 @@ def _upload(uri: str, chunks: Iterator[Bytes]) -> None:
     done: list[dict[str, Any]] = []
     waiting: deque[Future[dict[str, Any]]] = deque()
     with ThreadPoolExecutor(_SENT_AT_ONCE) as pool:
-        for number, body in enumerate(chain((first, second), parts), 1):
+        for number, body in enumerate(parts, 1):
             if len(waiting) == _SENT_AT_ONCE:
                 done.append(waiting.popleft().result())
             waiting.append(pool.submit(send, number, body))
         done.extend(one.result() for one in waiting)
     client().complete_multipart_upload(**target, MultipartUpload={"Parts": done})
+    return uri
 
 
 def _parts(chunks: Iterator[Bytes]) -> Iterator[bytes]:

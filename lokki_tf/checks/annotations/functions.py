@@ -10,7 +10,7 @@ from inspect import Parameter
 from types import NoneType
 from typing import Any, NamedTuple
 
-from lokki_tf.model.signatures import signature_of
+from lokki_tf.model.signatures import parameter_of, signature_of
 
 from .hints import classes_of, item_hint, list_of
 
@@ -32,18 +32,7 @@ class Annotations(NamedTuple):
 
     def parameter(self, where: int | str) -> Parameter | None:
         """Return the parameter that receives an argument, by position or by name."""
-        for index, one in enumerate(self.parameters):
-            if one.kind is Parameter.VAR_POSITIONAL:
-                found = isinstance(where, int)
-            elif one.kind is Parameter.VAR_KEYWORD:
-                found = isinstance(where, str)
-            else:
-                found = where == one.name or (
-                    where == index and one.kind is not Parameter.KEYWORD_ONLY
-                )
-            if found:
-                return one
-        return None
+        return parameter_of(self.parameters, where)
 
 
 def annotations_of(function: Callable[..., Any]) -> Annotations:

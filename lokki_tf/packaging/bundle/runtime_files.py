@@ -26,6 +26,7 @@ _OF_POLLS = {"polls.py", "moments.py"}
 _OF_FAILURES = {"aliases.py", "failure.py"}
 _OF_ANSWERS = {"answers.py", "callbacks.py"}
 _OF_TEXTS = {"texts.py"}
+_OF_STREAMS = {"streams.py"}
 _OF_SECRETS = {"secrets.py", "secret_sources.py"}
 _OF_HELPERS = {
     *("cleanups.py", "failures.py", "job_errors.py", "failure_notices.py"),
@@ -53,7 +54,8 @@ def runtime_files(
         polls: Whether it polls.
         secrets: Whether it has secrets.
     """
-    left = _OF_HELPERS | _OF_FAILURES | _OF_TEXTS | (set() if condition else {"conditions.py"})
+    left = _OF_HELPERS | _OF_FAILURES | _OF_TEXTS | _OF_STREAMS
+    left |= set() if condition else {"conditions.py"}
     left |= set() if secrets else _OF_SECRETS
     left |= (set() if routed else _OF_ROUTES) | (set() if job else {"jobs.py"})
     left |= _OF_ANSWERS | (_OF_CONTEXTS | _OF_POLLS) - (_OF_POLLS if polls else set())
@@ -92,6 +94,11 @@ def moment_files() -> Mapping[str, bytes]:
 def text_files() -> Mapping[str, bytes]:
     """Return the further file of steps whose results are locations in S3 that maps read."""
     return _named(_OF_TEXTS)
+
+
+def stream_files() -> Mapping[str, bytes]:
+    """Return the further file of steps that read a map's results one after another."""
+    return _named(_OF_STREAMS)
 
 
 @cache

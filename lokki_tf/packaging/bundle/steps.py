@@ -15,11 +15,13 @@ from lokki_tf.model import (
     Item,
     Literal,
     Map,
+    Node,
     Output,
     Parameter,
     Wait,
     leaves,
 )
+from lokki_tf.model.streams import streams_of
 from lokki_tf.runtime.envelope import json_text, pickled
 from lokki_tf.source.modules import NOTEBOOK, RUNTIME, Module, module_of, module_of_class, true_name
 from lokki_tf.source.origins import of_user
@@ -31,6 +33,7 @@ from .runtime_files import (
     context_files,
     failure_files,
     moment_files,
+    stream_files,
     text_files,
 )
 from .template import read_template
@@ -72,6 +75,11 @@ def package_steps(
         step: replace(one, files={**one.files, **answer_files()}) if _may_answer(one) else one
         for step, one in packages.items()
     }
+    streaming = _streaming(definition)
+    packages = {
+        step: replace(one, files={**one.files, **stream_files()}) if step in streaming else one
+        for step, one in packages.items()
+    }
     if not asking and not shared:
         return packages
     return {
@@ -91,6 +99,19 @@ def _waits_for_times(definition: Definition) -> bool:
     """Return whether the pipeline waits until a time that exists only in a run."""
     waits = (one for one in definition.graph.every() if isinstance(one, Wait))
     return any(isinstance(one.until, Output | Parameter) for one in waits)
+
+
+def _streaming(definition: Definition) -> set[Step]:
+    """Return the steps that read a map's results one after another, with their conditions."""
+    maps = (one.body for one in definition.graph.every() if isinstance(one, Map))
+    return {
+        step
+        for graph in (definition.whole, *maps)
+        for node in graph.nodes
+        if isinstance(node, Node) and any(streams_of(graph, node))
+        for step in (node.step, node.step.condition)
+        if step is not None
+    }
 
 
 def _has_located_results(definition: Definition) -> bool:

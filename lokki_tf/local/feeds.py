@@ -1,0 +1,76 @@
+"""Items of a generator, which a map takes while the generator makes further ones.
+
+The generator is never far ahead of the workers: it continues when no item is left, for at most
+:data:`MOST_AHEAD` items or :data:`SLICE` seconds. In AWS it runs to its end before the map begins.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from .spool import Spool
+
+MOST_AHEAD = 64
+"""Items that exist and that no worker has begun."""
+SLICE = 0.001
+"""Seconds after which the generator lets a worker begin the items."""
+
+
+class Feed:
+    """The items of a generator for one map.
+
+    Args:
+        producer: The index of the node whose result the generator is.
+        items: The generator, or another iterator.
+    """
+
+    def __init__(self, producer: int, items: Iterator[Any]) -> None:
+        self.producer = producer
+        self.items = items
+        self.seconds = 0.0
+        """How long the generator has run."""
+        self.waiting: deque[tuple[int, Any]] = deque()
+        """Items that no worker has begun, with their numbers."""
+        self.kept = Spool()
+        """All items, which are the node's result."""
+        self.taken = 0
+        """The number of items that exist."""
+        self.is_over = False
+        """Whether there will be no more, since the generator has ended or raised."""
+        self.is_pulled = False
+        """Whether a worker runs the generator now."""
+        self.again: float | None = None
+        """Seconds after which the step runs again, if it has raised and is retried."""
+
+    def __iter__(self) -> Iterator[tuple[int, Any]]:
+        return self
+
+    def __next__(self) -> tuple[int, Any]:
+        try:
+            return self.waiting.popleft()
+        except IndexError:
+            raise StopIteration from None
+
+    def __length_hint__(self) -> int:
+        return len(self.waiting)
+
+    def add(self, item: Any) -> None:
+        """Add an item for a worker."""
+        self.kept[self.taken] = item
+        self.waiting.append((self.taken, item))
+        self.taken += 1
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the generator is to continue."""
+        return not self.waiting and not self.is_over and not self.is_pulled
+
+    def close(self) -> None:
+        """End the generator, since nobody takes further items."""
+        self.is_over = True
+        self.waiting.clear()
+        with suppress(Exception):  # of the user's, in a finally clause
+            self.items.close()  # type: ignore[attr-defined]  # not every iterator has it
