@@ -31,7 +31,7 @@ from lokki_tf.model import (
     TerraformRef,
 )
 from lokki_tf.model.steady import steady_pickle
-from lokki_tf.runtime.envelope import json_text, pickled, serialize, thaw
+from lokki_tf.runtime.envelope import freeze, json_text, pickled, thaw
 from lokki_tf.runtime.parts import selected
 
 from .state import digest_of
@@ -140,7 +140,7 @@ class Cache:
         if key is None:
             return None
         try:
-            form, data = serialize(value)
+            form, data = freeze(value)
             digest = digest_of(form, data)
             self._state.keep(key, form, data, digest=digest, skipped=skipped)
         except Exception as error:

@@ -17,10 +17,10 @@ import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 from lokki_tf.errors import StateError
@@ -63,6 +63,9 @@ _DAMAGED = {
     sqlite3.SQLITE_SCHEMA,
 }
 
+T = TypeVar("T")
+Execute = Callable[..., "list[Any]"]
+
 # Reentrant, since a signal handler may use a database during a call.
 _lock = threading.RLock()
 _databases: WeakSet[Database] = WeakSet()
@@ -97,12 +100,44 @@ class Database:
         Raises:
             StateError: If it fails; then nothing was changed.
         """
+
+        def done() -> tuple[list[Any], int]:
+            cursor = (self._connection or self._open()).execute(sql, values)
+            return cursor.fetchall(), cursor.rowcount
+
+        return self._patiently(done)
+
+    def together(self, work: Callable[[Execute], T]) -> T:
+        """Execute several statements in one transaction, during which no other process writes.
+
+        Args:
+            work: Receives a function that executes a statement and returns its rows. It may be
+                called several times, until the file is not locked.
+
+        Raises:
+            StateError: If it fails; then nothing was changed.
+        """
+
+        def done() -> T:
+            connection = self._connection or self._open()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(lambda sql, values=(): connection.execute(sql, values).fetchall())
+                connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
+            return result
+
+        return self._patiently(done)
+
+    def _patiently(self, done: Callable[[], T]) -> T:
         patient_until = None
         while True:
             try:
                 with _lock:
-                    cursor = (self._connection or self._open()).execute(sql, values)
-                    return cursor.fetchall(), cursor.rowcount
+                    return done()
             except (sqlite3.Error, OverflowError) as error:
                 if patient_until is None:
                     patient_until = monotonic() + self._patience

@@ -57,6 +57,10 @@ class Feed:
     def __length_hint__(self) -> int:
         return len(self.waiting)
 
+    def converted(self, _: Any) -> Feed:
+        """Return itself: its items are serialized one by one."""
+        return self
+
     def add(self, item: Any) -> None:
         """Add an item for a worker."""
         self.kept[self.taken] = item

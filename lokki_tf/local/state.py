@@ -1,7 +1,8 @@
 """Values under names, stored from run to run: :class:`StateManager`.
 
 Everything is in one table of a SQLite database, in a file or in memory. Values are serialized as
-between steps, so they keep their types.
+between steps, so they keep their types. Large ones are files in a folder beside the database, see
+:mod:`.large_values`.
 """
 
 from __future__ import annotations
@@ -11,13 +12,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OptionError, SerializationError, StateError
-from lokki_tf.runtime.envelope import serialize, thaw
+from lokki_tf.runtime.envelope import BLOCKS, freeze, thaw
 from lokki_tf.tracebacks import ends_at_caller
 
+from .large_values import FORM, LARGE, LargeValues
 from .strict import described
+
+if TYPE_CHECKING:
+    from lokki_tf.runtime.envelope import Frozen
+
+    from .database import Execute
 
 # The owner of an entry: the user or runs. Their keys are separate.
 _USER, _STEP = 0, 1
@@ -33,6 +40,9 @@ _ALL = f"SELECT key, form, data FROM entries WHERE kind = ? AND {_LIVE} ORDER BY
 _DELETE = "DELETE FROM entries WHERE kind = ? AND key = ?"
 _SWEEP = "DELETE FROM entries WHERE expires < ?"
 _CLEAR = "DELETE FROM entries"
+_FILES = f"SELECT data FROM entries WHERE form = '{FORM}'"
+_OF_KEY = f"{_FILES} AND kind = ? AND key = ?"
+_EXPIRED = f"{_FILES} AND expires < ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +51,26 @@ class Kept:
 
     Args:
         form: ``json.gz``, ``pickle.gz`` or ``blocks``.
-        data: The result, serialized by :func:`lokki_tf.runtime.envelope.serialize`.
-        digest: The result of :func:`digest_of` for both.
+        data: The result, serialized by :func:`lokki_tf.runtime.envelope.freeze`, or what reads it.
+        digest: A digest of the result.
         skipped: Whether the step was skipped.
     """
 
     form: str
-    data: bytes
+    data: Any
     digest: str
     skipped: bool = False
 
 
-def digest_of(form: str, data: bytes) -> str:
-    """Return the SHA-256 of a serialized value with its form, in hexadecimal."""
+def digest_of(form: str, data: Frozen) -> str:
+    """Return the SHA-256 of a serialized value with its form, in hexadecimal.
+
+    Args:
+        form: As in :class:`Kept`.
+        data: The bytes, or blocks; of these, only the digests are read.
+    """
     digest = sha256(form.encode())
-    digest.update(data)
+    digest.update(data if isinstance(data, bytes) else data.digest.encode())
     return digest.hexdigest()
 
 
@@ -69,6 +84,8 @@ class StateManager:
         state.set("rows", rows)
         state.get("rows")
 
+    Values of at least 1 MiB are files in a folder beside the file, ``state.db.values``; equal ones
+    are one file, and a file is deleted with the last entry that refers to it.
     Several threads and processes may use one file at once. A value is stored when :meth:`set`
     returns, even if the process is killed right after. Values that are not JSON are pickled, and
     reading a pickle can run code: do not use files from untrusted sources.
@@ -96,7 +113,9 @@ class StateManager:
 
         self._ttl = _seconds("default_ttl", default_ttl)
         self._clock = clock
-        self._database = Database(_absolute(storage_path))
+        path = _absolute(storage_path)
+        self._database = Database(path)
+        self._large = None if path is None else LargeValues(path)
 
     def set(
         self,
@@ -135,8 +154,8 @@ class StateManager:
             OptionError: If the key is not a string.
             StateError: If the value cannot be read: it is damaged, or its class no longer exists.
         """
-        rows = self._rows(_GET, _USER, key)
-        return _thawed(key, *rows[0]) if rows else default
+        found = self._found(_GET, _USER, key)
+        return default if found is None else _thawed(key, *found)
 
     def has(self, key: str) -> bool:
         """Return whether there is a value, which may be ``None``.
@@ -155,12 +174,23 @@ class StateManager:
             OptionError: If the key is not a string.
         """
         name = _name(key)
-        self._database.run(_SWEEP, (self._clock(),))
-        return self._database.run(_DELETE, (_USER, name))[1] > 0
+        self._sweep(self._clock())
+        if not self._has_files:
+            return self._database.run(_DELETE, (_USER, name))[1] > 0
+
+        def work(execute: Execute) -> bool:
+            found = bool(execute("SELECT 1 FROM entries WHERE kind = ? AND key = ?", (_USER, name)))
+            self._remove(execute, _OF_KEY, (_USER, name), _DELETE)
+            return found
+
+        return self._database.together(work)
 
     def clear(self) -> None:
         """Delete all entries, also those of steps' results."""
-        self._database.run(_CLEAR)
+        if self._has_files:
+            self._database.together(lambda execute: self._remove(execute, _FILES, (), _CLEAR))
+        else:
+            self._database.run(_CLEAR)
 
     def get_all(self) -> dict[str, Any]:
         """Return copies of all values that were :meth:`set`, by key, sorted by key.
@@ -171,8 +201,15 @@ class StateManager:
             StateError: If one of them cannot be read.
         """
         rows, _ = self._database.run(_ALL, (_USER, self._clock()))
-        keys = [name.decode("utf-8", "surrogatepass") for name, _, _ in rows]
-        return {key: _thawed(key, *row[1:]) for key, row in zip(keys, rows, strict=True)}
+        found = {}
+        for name, form, data in rows:
+            key = name.decode("utf-8", "surrogatepass")
+            opened = self._opened(form, data)
+            if opened is None:  # replaced meanwhile, or damaged
+                opened = self._found(_GET, _USER, key)
+            if opened is not None:
+                found[key] = _thawed(key, *opened)
+        return found
 
     def get_metadata(self, key: str) -> dict[str, Any] | None:
         """Return the metadata of a value, or ``None`` if there is no value.
@@ -193,7 +230,9 @@ class StateManager:
         more = {} if form is None else _thawed(key, form, notes)
         return {"timestamp": stored, "ttl": ttl, "age": self._clock() - stored, **more}
 
-    def keep(self, key: str, form: str, data: bytes, *, digest: str, skipped: bool = False) -> None:
+    def keep(
+        self, key: str, form: str, data: Frozen, *, digest: str, skipped: bool = False
+    ) -> None:
         """Store the result of a step for :meth:`recall`; it expires after ``default_ttl``.
 
         Args:
@@ -217,11 +256,14 @@ class StateManager:
         Raises:
             StateError: If the file cannot be read.
         """
-        rows = self._rows(_RECALL, _STEP, key)
-        if not rows:
+        found = self._found(_RECALL, _STEP, key)
+        if found is None:
             return None
-        form, data, digest, skipped = rows[0]
-        return Kept(form, data, digest, bool(skipped)) if digest_of(form, data) == digest else None
+        form, data, digest, skipped = found
+        # Files, and blocks, are verified by their own digests.
+        if form != BLOCKS and isinstance(data, bytes) and digest_of(form, data) != digest:
+            return None
+        return Kept(form, data, digest, bool(skipped))
 
     def close(self) -> None:
         """Close the file; values in memory are lost."""
@@ -239,13 +281,126 @@ class StateManager:
     def _rows(self, sql: str, kind: int, key: str) -> list[Any]:
         return self._database.run(sql, (kind, _name(key), self._clock()))[0]
 
-    def _store(self, kind: int, name: bytes, ttl: float | None, *rest: Any) -> None:
+    def _found(self, sql: str, kind: int, key: str) -> list[Any] | None:
+        """Return the columns of an entry, of which the first two are form and data.
+
+        Those of a large value are the form and what reads its file. ``None`` if there is none, or
+        its file is missing: an entry whose file is gone may have been replaced meanwhile.
+        """
+        for _ in range(2):
+            rows = self._rows(sql, kind, key)
+            if not rows:
+                return None
+            form, data, *rest = rows[0]
+            opened = self._opened(form, data)
+            if opened is not None:
+                return [*opened, *rest]
+        return None
+
+    def _opened(self, form: str, data: bytes) -> tuple[str, Any] | None:
+        if form != FORM or self._large is None:
+            return form, data
+        name = data.decode()
+        source = self._large.opened(name)
+        return None if source is None else (name.partition(".")[2], source)
+
+    @property
+    def _has_files(self) -> bool:
+        return self._large is not None and self._large.exist
+
+    def _store(
+        self,
+        kind: int,
+        name: bytes,
+        ttl: float | None,
+        skipped: int,
+        form: str,
+        digest: str | None,
+        notes_form: str | None,
+        notes: bytes | None,
+        data: Frozen,
+    ) -> None:
         now = self._clock()
         expires = None
         if ttl is not None:  # storing an entry that expires removes expired entries
             expires = now + ttl
+            self._sweep(now)
+        head = kind, name, expires, now, ttl, skipped
+        is_large = not isinstance(data, bytes) or len(data) >= LARGE
+        if self._large is not None and is_large:
+            self._store_file(self._large, head, (digest, notes_form, notes), form, data)
+            return
+        row = (*head, form, digest, notes_form, notes, bytes(data))
+        if self._has_files:
+            self._database.together(
+                lambda execute: self._remove(execute, _OF_KEY, (kind, name), _STORE, row)
+            )
+        else:
+            self._database.run(_STORE, row)
+
+    def _store_file(
+        self,
+        large: LargeValues,
+        head: tuple[Any, ...],
+        rest: tuple[Any, ...],
+        form: str,
+        data: Frozen,
+    ) -> None:
+        while True:
+            try:
+                file, unfinished = large.written(form, data)
+                row = (*head, FORM, *rest, file.encode())
+
+                def work(
+                    execute: Execute,
+                    file: str = file,
+                    unfinished: str | None = unfinished,
+                    row: tuple[Any, ...] = row,
+                ) -> bool:
+                    if not large.named(file, unfinished):
+                        return False
+                    self._remove(execute, _OF_KEY, head[:2], _STORE, row)
+                    return True
+
+                if self._database.together(work):
+                    return
+            except OSError as error:
+                raise StateError(
+                    f"a large value cannot be written to {large.folder}: {error}",
+                    remedy="check that the folder is writable and has enough space",
+                ) from error
+
+    def _sweep(self, now: float) -> None:
+        """Delete expired entries."""
+        if self._has_files:
+            self._database.together(
+                lambda execute: self._remove(execute, _EXPIRED, (now,), _SWEEP, (now,))
+            )
+        else:
             self._database.run(_SWEEP, (now,))
-        self._database.run(_STORE, (kind, name, expires, now, ttl, *rest))
+
+    def _remove(
+        self,
+        execute: Execute,
+        selection: str,
+        values: tuple[Any, ...],
+        statement: str,
+        given: tuple[Any, ...] | None = None,
+    ) -> None:
+        """Execute a statement that removes entries, and delete files to which none refers then.
+
+        Args:
+            execute: Executes a statement in the transaction.
+            selection: Selects the names of the files of these entries.
+            values: The values in the selection.
+            statement: Removes the entries.
+            given: The values in it; by default those of the selection.
+        """
+        removed = execute(selection, values)
+        execute(statement, values if given is None else given)
+        if removed:
+            assert self._large is not None
+            self._large.keep_only(name.decode() for (name,) in execute(_FILES))
 
 
 def _absolute(path: str | os.PathLike[str] | None) -> str | None:
@@ -280,9 +435,9 @@ def _seconds(name: str, ttl: float | None) -> float | None:
     return float(ttl)
 
 
-def _frozen(what: str, value: Any) -> tuple[str, bytes]:
+def _frozen(what: str, value: Any) -> tuple[str, Frozen]:
     try:
-        return serialize(value)
+        return freeze(value)
     except Exception as error:
         raise SerializationError(
             f"{what} cannot be stored: {described(error)}",
@@ -300,10 +455,11 @@ def _frozen_notes(
         raise OptionError(
             f"metadata must be a dict, got {metadata!r}", remedy='write metadata={"source": "api"}'
         )
-    return _frozen(f"the metadata of {key!r}", dict(metadata))
+    form, data = _frozen(f"the metadata of {key!r}", dict(metadata))
+    return form, bytes(data)
 
 
-def _thawed(key: str, form: str, data: bytes) -> Any:
+def _thawed(key: str, form: str, data: Any) -> Any:
     try:
         return thaw(form, data)
     except Exception as error:

@@ -7,9 +7,6 @@ from typing import Any
 from lokki_tf.errors import SerializationError
 from lokki_tf.model import AnyNode, Map, Wait
 
-from .feeds import Feed
-from .spool import Spooled
-
 REMEDY = (
     "return plain data (numbers, text, lists, dicts, dataclasses, arrays, data frames); "
     "create open files, connections, locks and lambdas in the step that uses them"
@@ -40,10 +37,8 @@ class RoundTripSerializer:
         """Deserialize a value, for one consumer; a list, if it was serialized in parts."""
         if isinstance(frozen, list):
             return [self.thaw(one) for one in frozen]
-        if isinstance(frozen, Spooled):
+        if type(frozen) is not tuple:  # a Spooled or a Feed
             return frozen.converted(self.thaw)
-        if type(frozen) is Feed:  # whose items are serialized one by one
-            return frozen
         return self._thaw(*frozen)
 
 

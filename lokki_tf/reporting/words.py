@@ -230,7 +230,7 @@ def _items(total: int | None) -> str:
 
 
 def bar(done: int, total: int) -> str:
-    """Format progress as text, ``[=====>              ] 30/100 (30%)``; ``30 done`` without total."""
+    """Format progress as text, ``[=====>              ] 30/100 (30%)``, or ``30 done``."""
     if not total and done:
         return f"{done:,} done"
     share = done / total if total else 1.0

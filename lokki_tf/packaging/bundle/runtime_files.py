@@ -34,7 +34,10 @@ _OF_HELPERS = {
 }
 """Files of helper functions."""
 _STUB = {"lokki_tf/__init__.py": "runtime/stub/__init__.py", "lokki_tf/errors.py": "errors.py"}
-_STATE = ("local/state.py", "local/database.py", "local/strict.py", "tracebacks.py")
+_STATE = (
+    *("local/state.py", "local/database.py", "local/large_values.py", "local/strict.py"),
+    "tracebacks.py",
+)
 
 
 def runtime_files(
