@@ -16,9 +16,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model import Finding, Group, Literal, Map, Node, TerraformRef
+from lokki_tf.model.streams import stream_of
 
 from .functions import shown_name
-from .hints import contradicts, hint_text, member_hint, value_text
+from .hints import contradicts, hint_text, item_hint, list_of, member_hint, value_text
 from .sources import CONTAINERS, Scope, Source, outermost
 
 if TYPE_CHECKING:
@@ -53,7 +54,10 @@ def _of_graph(scope: Scope) -> Iterator[tuple[Any, Finding]]:
                 continue
             # A condition adds defaults, which the user has not passed.
             if not (isinstance(binding, Literal) and binding.value is parameter.default):
-                yield from _of_argument(scope, node, parameter, binding, parameter.annotation)
+                wanted = parameter.annotation
+                if stream_of(scope.graph, node, where, binding) is not None:
+                    wanted = list_of(item_hint(wanted), Iterable)  # they are read one after another
+                yield from _of_argument(scope, node, parameter, binding, wanted)
 
 
 def _of_items(scope: Scope, node: Map) -> Iterator[tuple[Any, Finding]]:

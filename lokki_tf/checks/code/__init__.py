@@ -2,8 +2,9 @@
 
 ``reading`` finds the names that a step's code uses, ``differences`` has rules for names that depend
 on the computer or the process, ``files`` follows literal paths, ``shared`` finds state that steps
-share, ``runtimes`` compares versions, ``decorators`` checks decorators above ``@step``, and
-:mod:`lokki_tf.checks.annotations` compares annotations.
+share, ``streams`` checks uses of what is read one after another, ``runtimes`` compares versions,
+``decorators`` checks decorators above ``@step``, and :mod:`lokki_tf.checks.annotations` compares
+annotations.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..annotations import check as check_annotations
-from . import decorators, differences, files, runtimes, shared
+from . import decorators, differences, files, runtimes, shared, streams
 from .reading import code_of
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def check_code(definition: Definition) -> list[Finding]:
         for rule in (decorators.check, differences.check, runtimes.check, files.check):
             found |= dict.fromkeys(rule(step, code))
     found |= dict.fromkeys([*files.check_shared(codes), *shared.check(codes)])
+    found |= dict.fromkeys(streams.check(definition))
     return [*found, *check_annotations(definition)]
 
 
