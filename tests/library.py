@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -134,6 +135,24 @@ def counted(value: Any) -> Any:
     """A generator becomes a list."""
     yield 1
     yield value
+
+
+@step
+def flowing(*values: Any) -> Iterator[Any]:
+    """A generator whose items a map takes one by one."""
+    yield from values
+
+
+@step
+def streamed(values: Iterable[Any]) -> Any:
+    """Reads the results of a map one after another, twice."""
+    return [[type(one).__name__ for one in values], list(values)]
+
+
+@step
+def streamed_once(values: Iterator[Any]) -> Any:
+    """Reads the results of a map one after another; an iterator has one pass."""
+    return [next(values, "none"), list(values), list(values)]
 
 
 @step
@@ -403,6 +422,8 @@ STARTS = tuple(
     if not trust or child.name != "child-boxed"  # not all steps can import its class
 )
 """Sub-pipelines of one argument, which start a pipeline."""
+OF_RESULTS = (echo, described, streamed, streamed_once)
+"""Steps that take the results of a map."""
 ONE_ARGUMENT = (echo, numbered, nothing, boxed, colour, described, counted, awaited, identified)
 PARTS: dict[Any, Any] = {
     parted: (

@@ -438,7 +438,7 @@ def _written(
         items.append("x" * draw(_sizes))
     whole = library.parted(draw(values))
     outside = draw(st.sampled_from([library.echo(draw(values)), *_parts_of(whole)]))
-    source = library.listing(*items)
+    source = draw(st.sampled_from((library.listing, library.flowing)))(*items)
     if draw(st.integers(0, 3)) == 0:
         source = library.parted(library.listing(*items))["a"]
 
@@ -517,10 +517,10 @@ def _written(
         step, kwargs = link()
         inner = grown(opened.map(step, **kwargs, **inside))
         express = "execution_type" in own
-        chain = inner.agg(draw(st.sampled_from((library.echo, library.described))))
+        chain = inner.agg(draw(st.sampled_from(library.OF_RESULTS)))
     if draw(st.booleans()):
         express = False
-        chain = grown(chain.agg(draw(st.sampled_from((library.echo, library.described)))))
+        chain = grown(chain.agg(draw(st.sampled_from(library.OF_RESULTS))))
     ends: list[Any] = [chain]
     if draw(st.booleans()):
         ends.append(library.echo(source))

@@ -24,9 +24,7 @@ def call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str,
     return finished(value) if type(value) in UNFINISHED else value
 
 
-def begun(
-    args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> tuple[Sequence[Any], Mapping[str, Any]]:
+def begun(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
     """Return arguments for one call, which may take iterators over a map's results.
 
     Args:
@@ -37,7 +35,7 @@ def begun(
 
     streams = sys.modules.get("lokki_tf.runtime.streams")
     if streams is None:  # then there are no such results
-        return args, kwargs
+        return args, dict(kwargs)
     return [streams.begun(one) for one in args], {
         name: streams.begun(one) for name, one in kwargs.items()
     }

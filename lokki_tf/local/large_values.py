@@ -107,7 +107,7 @@ class LargeValues:
             if form != BLOCKS:
                 source = bytes(source)
             return source if name_of(form, source) == digest else None
-        except (OSError, ValueError):  # an empty file cannot be mapped
+        except Exception:  # an empty file cannot be mapped, and others have no index
             return None
 
     def keep_only(self, names: Iterable[str]) -> None:

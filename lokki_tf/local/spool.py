@@ -7,7 +7,6 @@ generator.
 from __future__ import annotations
 
 import os
-import pickle
 import sys
 import weakref
 from array import array
@@ -36,6 +35,7 @@ class Spool:
         self._objects: dict[int, Any] = {}
         self._bytes = 0
         self._file: BinaryIO | None = None
+        self._path = ""
         self._starts = array("q")
         self._sizes = array("q")
         self._end = 0
@@ -68,10 +68,11 @@ class Spool:
             self._end += len(data)
 
     def _open(self) -> None:
-        from tempfile import NamedTemporaryFile
+        from tempfile import mkstemp
 
-        self._file = NamedTemporaryFile(prefix="lokki_tf-", delete=False)  # noqa: SIM115
-        weakref.finalize(self, _remove, self._file, self._file.name)
+        descriptor, self._path = mkstemp(prefix="lokki_tf-")
+        self._file = open(descriptor, "wb")  # noqa: SIM115
+        weakref.finalize(self, _remove, self._file, self._path)
 
     def values(self) -> list[Any] | Spooled:
         """Return all values, in order: a list, unless some are in a file."""
@@ -80,7 +81,7 @@ class Spool:
         self._file.flush()
         return Spooled(
             self,
-            self._file.name,
+            self._path,
             self._starts,
             self._sizes,
             self._objects,
@@ -97,6 +98,8 @@ def _remove(file: BinaryIO, path: str) -> None:
 def _size(value: Any) -> int:
     if type(value) in ATOMS:
         return sys.getsizeof(value)
+    import pickle  # not at the top: few runs need it
+
     try:
         return len(pickle.dumps(value, 5))
     except Exception:
@@ -199,6 +202,8 @@ class Source:
         self._objects = objects
 
     def __iter__(self) -> Iterator[Any]:
+        import pickle
+
         last = max(len(self._starts), 1 + max(self._objects, default=-1))
         with open(self._path, "rb") as file:
             for index in range(last):

@@ -204,9 +204,8 @@ class StateManager:
         found = {}
         for name, form, data in rows:
             key = name.decode("utf-8", "surrogatepass")
-            opened = self._opened(form, data)
-            if opened is None:  # replaced meanwhile, or damaged
-                opened = self._found(_GET, _USER, key)
+            # Without the file, the entry was replaced meanwhile, or is damaged.
+            opened = self._opened(form, data) or self._found(_GET, _USER, key)
             if opened is not None:
                 found[key] = _thawed(key, *opened)
         return found
@@ -256,7 +255,12 @@ class StateManager:
         Raises:
             StateError: If the file cannot be read.
         """
-        found = self._found(_RECALL, _STEP, key)
+        try:
+            found = self._found(_RECALL, _STEP, key)
+        except StateError:
+            if not self._rows(_HAS, _STEP, key):
+                raise
+            found = None  # of an entry without its file
         if found is None:
             return None
         form, data, digest, skipped = found
@@ -284,10 +288,12 @@ class StateManager:
     def _found(self, sql: str, kind: int, key: str) -> list[Any] | None:
         """Return the columns of an entry, of which the first two are form and data.
 
-        Those of a large value are the form and what reads its file. ``None`` if there is none, or
-        its file is missing: an entry whose file is gone may have been replaced meanwhile.
+        Those of a large value are the form and what reads its file. ``None`` if there is none.
+
+        Raises:
+            StateError: If the file is missing or damaged.
         """
-        for _ in range(2):
+        for _ in range(2):  # an entry whose file is gone may have been replaced meanwhile
             rows = self._rows(sql, kind, key)
             if not rows:
                 return None
@@ -295,7 +301,12 @@ class StateManager:
             opened = self._opened(form, data)
             if opened is not None:
                 return [*opened, *rest]
-        return None
+        assert self._large is not None
+        raise StateError(
+            f"what is stored as {key!r} cannot be read: its file {data.decode()!r} in "
+            f"{self._large.folder} is missing or damaged",
+            remedy=f"delete({key!r}) and store it again",
+        )
 
     def _opened(self, form: str, data: bytes) -> tuple[str, Any] | None:
         if form != FORM or self._large is None:
@@ -326,7 +337,7 @@ class StateManager:
             expires = now + ttl
             self._sweep(now)
         head = kind, name, expires, now, ttl, skipped
-        is_large = not isinstance(data, bytes) or len(data) >= LARGE
+        is_large = (len(data) if isinstance(data, bytes) else data.size) >= LARGE
         if self._large is not None and is_large:
             self._store_file(self._large, head, (digest, notes_form, notes), form, data)
             return

@@ -276,7 +276,7 @@ class Work:
         feed.is_over = True
 
     def _plain(self, values: list[Any]) -> list[Any]:
-        return values if self._serializer is None else self._serializer.thaw(values)  # type: ignore[no-any-return]
+        return values if self._serializer is None else self._serializer.thaw(values)
 
     def _broken(self, run: MapRun, feed: Feed, error: BaseException) -> None:
         """Record that a generator has raised: its items are nothing then, as in AWS."""

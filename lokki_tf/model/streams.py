@@ -53,7 +53,8 @@ def streams_of(graph: Graph, node: Node) -> Iterator[tuple[int | str, Kind, Map]
         graph: The node's graph.
         node: The node.
     """
-    for where, binding in (*enumerate(node.args), *node.kwargs):
+    given: list[tuple[int | str, Binding]] = [*enumerate(node.args), *node.kwargs]
+    for where, binding in given:
         one, kind = mapped(graph, binding), stream_of(graph, node, where, binding)
         if one is not None and kind is not None:
             yield where, kind, one

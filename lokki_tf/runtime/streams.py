@@ -96,7 +96,8 @@ def streamed(
     if "gathered" in envelope:
         one_by_one = envelope["gathered"]
         return Results(lambda: _values((one["result"] for one in one_by_one), modules), once=once)
-    return unpack(envelope, {}.__getitem__, modules)  # None: the map did not end, before a cleanup
+    # A cleanup step receives None for a map that did not end.
+    return unpack(envelope, dict[str, "Source"]().__getitem__, modules)
 
 
 class _Found:

@@ -290,6 +290,7 @@ def test_the_items_of_a_job_are_where_its_state_machine_expects_them(
 
     monkeypatch.setattr(store, "read", stored.__getitem__)
     monkeypatch.setattr(store, "write", write)
+    monkeypatch.setattr(store, "write_parts", lambda uri, parts: write(uri, b"".join(parts)))
     job = Job({"LOKKI_EVENT": "s3://b/runs/r/split.event.json", "AWS_BATCH_JOB_ID": "7-8"})
     job.perform(lambda event, context: run(lambda: [1, 2], event, context))
     assert json.loads(stored[f"s3://b/runs/r/{array}"]) == [{"value": 1}, {"value": 2}]
