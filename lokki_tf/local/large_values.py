@@ -56,7 +56,7 @@ class LargeValues:
         Raises:
             OSError: If it cannot be written.
         """
-        from lokki_tf.runtime.store import name_of
+        from lokki_tf.runtime.envelope import name_of
 
         name = f"{name_of(form, data)}.{form}"
         if os.path.exists(os.path.join(self.folder, name)):
@@ -97,8 +97,7 @@ class LargeValues:
         Args:
             name: The file's name.
         """
-        from lokki_tf.runtime.envelope import BLOCKS
-        from lokki_tf.runtime.store import name_of
+        from lokki_tf.runtime.envelope import BLOCKS, name_of
 
         digest, _, form = name.partition(".")
         try:

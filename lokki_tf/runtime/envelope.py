@@ -230,6 +230,27 @@ def _made(envelope: Envelope, unpacked: Callable[[Envelope], Any]) -> Any:
     return {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}[kind](members)
 
 
+def name_of(form: str, data: Frozen | Source) -> str:
+    """Return the digest that is an object's name.
+
+    Args:
+        form: The name's ending, such as ``json.gz``.
+        data: Its bytes, or blocks that will be stored or are read.
+    """
+    if isinstance(data, bytes) and form != BLOCKS:
+        return digest(data)
+    from . import blocks
+
+    return data.digest if isinstance(data, blocks.Blocks) else blocks.name_of(data)
+
+
+def digest(data: bytes) -> str:
+    """Return the SHA-256 of bytes in hexadecimal digits."""
+    import hashlib
+
+    return hashlib.sha256(data).hexdigest()
+
+
 def compress(plain: bytes) -> bytes:
     """Compress bytes with gzip, without time and name, so that the result is always the same."""
     packer = zlib.compressobj(level=1, wbits=_GZIP)

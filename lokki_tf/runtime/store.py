@@ -14,7 +14,7 @@ from collections import deque
 from functools import cache
 from itertools import chain
 
-from .envelope import BLOCKS
+from .envelope import BLOCKS, name_of
 from .names import DIGEST_LENGTH, STEP, STORE
 
 TYPE_CHECKING = False
@@ -192,27 +192,6 @@ def verified(uri: str, data: SomeSource) -> SomeSource:
     if is_digest and name_of(form, data) != name:
         raise UntrustedReferenceError(f"{uri!r} has been changed since it was written")
     return data
-
-
-def name_of(form: str, data: Frozen | Source) -> str:
-    """Return the digest that is an object's name.
-
-    Args:
-        form: The name's ending, such as ``json.gz``.
-        data: Its bytes, or blocks that will be stored or are read.
-    """
-    if isinstance(data, bytes) and form != BLOCKS:
-        return digest(data)
-    from . import blocks
-
-    return data.digest if isinstance(data, blocks.Blocks) else blocks.name_of(data)
-
-
-def digest(data: bytes) -> str:
-    """Return the SHA-256 of bytes in hexadecimal digits."""
-    import hashlib
-
-    return hashlib.sha256(data).hexdigest()
 
 
 def folder_of(event: dict[str, Any]) -> str:

@@ -252,12 +252,16 @@ def test_tasks_and_builders_stream(deployment: Deployment) -> None:
     """The other styles take chains with maps, and receive their results in the same way."""
     dag = DAG("arrows", tasks=[counted_flow >> task(name="total")(lengths_of)])
     assert agree(dag, deployment) == {"total": 10}
-    built = Flow("built").add(counted_flow).add(task(name="total")(lengths_of))
+    built = Flow("built").add(counted_flow).add(task(name="total")(of_builder))
     assert agree(built, deployment) == {"total": 10}
 
 
 def lengths_of(values: Iterator[int]) -> int:
     return sum(values)
+
+
+def of_builder(counted_flow: Iterator[int]) -> int:
+    return sum(counted_flow)
 
 
 @flow

@@ -127,9 +127,9 @@ def _tests(test: ast.expr, name: str) -> bool:
     return _is(test, name)
 
 
-def _loops(tree: ast.AST, name: str) -> list[ast.AST]:
+def _loops(tree: ast.AST, name: str) -> list[ast.expr]:
     """Return what reads a whole iterator, in the order of the source."""
-    found = [
+    found: list[ast.expr] = [
         one.iter
         for one in ast.walk(tree)
         if isinstance(one, ast.For | ast.comprehension) and _is(one.iter, name)
