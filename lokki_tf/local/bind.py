@@ -227,7 +227,7 @@ def streamed(stored: Any, serializer: RoundTripSerializer | Copies | None, *, on
         serializer: Deserializes each result, if it was serialized.
         once: Whether the step receives an iterator.
     """
-    from lokki_tf.runtime.streams import Results  # imported here: the runtime imports json
+    from lokki_tf.runtime.results import Results  # imported here: the runtime imports json
 
     thaw = serializer.thaw if isinstance(serializer, RoundTripSerializer) else None
     value = plain(stored)

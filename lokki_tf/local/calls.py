@@ -33,11 +33,11 @@ def begun(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Sequence[Any]
     """
     import sys
 
-    streams = sys.modules.get("lokki_tf.runtime.streams")
-    if streams is None:  # then there are no such results
+    results = sys.modules.get("lokki_tf.runtime.results")
+    if results is None:  # then there are no such results
         return args, dict(kwargs)
-    return [streams.begun(one) for one in args], {
-        name: streams.begun(one) for name, one in kwargs.items()
+    return [results.begun(one) for one in args], {
+        name: results.begun(one) for name, one in kwargs.items()
     }
 
 

@@ -213,7 +213,7 @@ def _begun(
     """Return arguments for one call, which may take iterators over a map's results."""
     if not any("stream" in one for one in _given(event)):
         return args, kwargs
-    from .streams import begun
+    from .results import begun
 
     return [begun(one) for one in args], {name: begun(one) for name, one in kwargs.items()}
 

@@ -16,8 +16,7 @@ from lokki_tf.errors import SerializationError
 from lokki_tf.operate.deployed import Deployed
 from lokki_tf.operate.results import NotLoaded, result, values
 from lokki_tf.operate.stack import Stack
-from lokki_tf.runtime.envelope import freeze
-from lokki_tf.runtime.store import digest
+from lokki_tf.runtime.envelope import digest, freeze
 
 STORE = "s3://read-123456789012-eu-west-1"
 

@@ -26,7 +26,7 @@ _OF_POLLS = {"polls.py", "moments.py"}
 _OF_FAILURES = {"aliases.py", "failure.py"}
 _OF_ANSWERS = {"answers.py", "callbacks.py"}
 _OF_TEXTS = {"texts.py"}
-_OF_STREAMS = {"streams.py"}
+_OF_STREAMS = {"results.py", "streams.py"}
 _OF_SECRETS = {"secrets.py", "secret_sources.py"}
 _OF_HELPERS = {
     *("cleanups.py", "failures.py", "job_errors.py", "failure_notices.py"),
@@ -100,7 +100,7 @@ def text_files() -> Mapping[str, bytes]:
 
 
 def stream_files() -> Mapping[str, bytes]:
-    """Return the further file of steps that read a map's results one after another."""
+    """Return the further files of steps that read a map's results one after another."""
     return _named(_OF_STREAMS)
 
 
