@@ -15,7 +15,7 @@ to those of a function, so an option needs an overload in which further argument
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 from typing import Literal as OneOf
 
@@ -50,6 +50,10 @@ class StepWithoutParameters(Protocol[R_co]):
     """A step or task that can be called without arguments."""
 
     def _returns(self) -> R_co: ...
+
+
+class MapResults(list[T], Generator[T, Any, Any]):  # type: ignore[misc]  # it is one of them
+    """The results of a map: a list, or an iterator for a parameter that is annotated so."""
 
 
 class Closed:
@@ -172,7 +176,7 @@ class Links(Mappable[T_co, Level_co], Generic[T_co, Level_co]):
     @overload
     def agg(
         self: Links[T, Open[Level]],
-        step: AnyStep[list[T], P, R],
+        step: AnyStep[MapResults[T], P, R],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Result[R, Level]: ...
@@ -181,7 +185,7 @@ class Links(Mappable[T_co, Level_co], Generic[T_co, Level_co]):
     @overload
     def agg(
         self: Links[T, Open[Level]],
-        step: AnyStep[list[T], ..., R],
+        step: AnyStep[MapResults[T], ..., R],
         *args: Any,
         retry: Retry | Sequence[Retry],
         **kwargs: Any,

@@ -5,7 +5,7 @@ A line with the comment ``error`` must be an error in mypy and in basedpyright, 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Sequence
 from typing import Any, assert_type
 
 from lokki_tf import (
@@ -59,6 +59,16 @@ def explode(price: float) -> list[int]:
 @step
 def most(rows: Sequence[float]) -> float:
     return max(rows)
+
+
+@step
+def read(rows: Iterator[float]) -> float:
+    return sum(rows)
+
+
+@step
+def read_again(rows: Iterable[float], more: Generator[int, None, None]) -> float:
+    return sum(rows)
 
 
 @step
@@ -152,6 +162,11 @@ load("x").map(explode).agg(nested)
 load("x").map(explode).map(report).agg(now).agg(now)
 load("x").next(most).next(report).next(save).after(find("x"))
 load("x").map(convert, currency=now())
+load("x").map(convert, currency="EUR").agg(read)
+load("x").map(convert, currency="EUR").agg(read, retry=1)
+load("x").map(convert, currency="EUR").agg(read_again, load("y").map(explode))
+read_again(load("x").map(convert, "EUR"), more=load("x").map(explode).agg(nested))
+load("x").map(report).agg(read)  # error
 load("x").map(convert)  # error
 load("x").map(convert, currenzy="EUR")  # error
 load("x").map(convert, currency=3)  # error
