@@ -34,7 +34,7 @@ def begun(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Sequence[Any]
     import sys
 
     results = sys.modules.get("lokki_tf.runtime.results")
-    if results is None:  # then there are no such results
+    if results is None:  # without it, there cannot be such results
         return args, dict(kwargs)
     return [results.begun(one) for one in args], {
         name: results.begun(one) for name, one in kwargs.items()

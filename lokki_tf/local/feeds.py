@@ -39,7 +39,7 @@ class Feed:
         self.taken = 0
         """The number of items that exist."""
         self.is_over = False
-        """Whether there will be no more, since the generator has ended or raised."""
+        """Whether the generator has ended or raised, so that these are all."""
         self.is_pulled = False
         """Whether a worker runs the generator now."""
         self.again: float | None = None
@@ -73,7 +73,7 @@ class Feed:
         return not self.waiting and not self.is_over and not self.is_pulled
 
     def close(self) -> None:
-        """End the generator, since nobody takes further items."""
+        """End the generator, whose further items are not needed."""
         self.is_over = True
         self.waiting.clear()
         with suppress(Exception):  # of the user's, in a finally clause

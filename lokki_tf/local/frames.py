@@ -228,7 +228,7 @@ class MapRun:
         self.is_closing = False
 
     def take_items(self, items: Items | Feed) -> None:
-        """Begin with the items, or begin anew with others.
+        """Begin with the items, or start again with others.
 
         Args:
             items: As for the class.

@@ -293,7 +293,7 @@ class StateManager:
         Raises:
             StateError: If the file is missing or damaged.
         """
-        for _ in range(2):  # an entry whose file is gone may have been replaced meanwhile
+        for _ in range(2):  # an entry whose file no longer exists may have been replaced
             rows = self._rows(sql, kind, key)
             if not rows:
                 return None

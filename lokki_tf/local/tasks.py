@@ -165,7 +165,7 @@ class Refeed(Call):
         return Refeed(self._run)
 
     def carry_out(self, work: Work) -> None:
-        """Call the function, and begin the map anew."""
+        """Call the function, and start the map again."""
         self.delay, self._is_open = work.refeed(self._run)
 
     def settle(self, schedule: Settling) -> None:

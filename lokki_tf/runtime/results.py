@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 class Results:
     """The results of a map, read as they are iterated over.
 
-    Each ``iter()`` begins anew, in order. There are neither ``len()`` nor indices.
+    Each ``iter()`` starts with the first, in order. There are neither ``len()`` nor indices.
 
     Args:
         read: Returns an iterator over the results, each time from the first.

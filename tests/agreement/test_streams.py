@@ -75,7 +75,7 @@ def agree(pipeline: Pipeline, deployment: Deployment, given: Any = None) -> Any:
     ids=str,
 )
 def test_results_of_all_types_are_read_in_order(options: Any, deployment: Deployment) -> None:
-    """Whatever the items' results are, in batches, inline, and of express executions."""
+    """Results of any type, in batches, inline, and of express executions."""
     chains = [asynchronous(11).map(odd, **options).agg(one) for one in (twice, once)]
     pipeline = Pipeline("streamed", steps=chains)
     found = agree(pipeline, deployment)

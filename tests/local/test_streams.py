@@ -81,7 +81,7 @@ def told(values: Iterable[int]) -> list[str]:
 )
 @pytest.mark.parametrize("options", [{}, {"batch_size": 3}, {"mode": "inline"}], ids=str)
 def test_iterators_of_all_kinds_feed_maps(source: Any, options: Any, way: Any) -> None:
-    """A map runs for each item, whatever makes them and whoever reads the results."""
+    """A map runs for each item of an iterator of any kind, and of any reader of the results."""
     chain = source(10).map(plus_one, **options)
     steps = [chain.agg(one) for one in (twice, once, generated)]
     run = Pipeline("fed", steps=steps).local_run(**way)
