@@ -295,7 +295,7 @@ class Work:
             run: The map over its items, all of which have ended.
 
         Returns:
-            The seconds until it is to be tried again, or ``None``; and whether the map starts again.
+            The seconds until it is to be tried again, or ``None``; and whether the map restarts.
         """
         frame, producer = run.frame, _producer(run)
         self.journal.forget_items(run)
