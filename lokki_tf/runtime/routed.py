@@ -36,7 +36,7 @@ from __future__ import annotations
 import json
 
 from .call import call
-from .envelope import JSON, compress, freeze, json_text, references, thaw, unpack
+from .envelope import JSON, compress, freeze, json_text, name_of, references, thaw, unpack
 from .parameters import own, refuse_large, refuse_strangers, without_reserved
 from .routes import LARGEST, TooManySteps, moved, refuse_stranger, seconds_before, too_many
 
@@ -215,8 +215,6 @@ def _stored(
     uri: str | None,
     write: Callable[[str, Frozen], str],
 ) -> Envelope:
-    from .store import name_of
-
     form, data = freeze(value)
     if uri is not None and uri.endswith(f"/{name_of(form, data)}.{form}"):
         return {"ref": uri}

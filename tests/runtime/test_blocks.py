@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from lokki_tf.runtime import blocks, store
 from lokki_tf.runtime.blocks import BLOCK, LARGE, SMALL, Blocks, CorruptObjectError, File
-from lokki_tf.runtime.envelope import PICKLE, freeze, serialize, thaw
+from lokki_tf.runtime.envelope import PICKLE, freeze, name_of, serialize, thaw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -249,7 +249,7 @@ def test_damaged_objects_are_errors() -> None:
         with pytest.raises((CorruptObjectError, zlib.error)):
             thaw(form, damaged(data, at))
     other_kind = data[:plain] + data[plain:].replace(b"buffer", b"slices")
-    assert store.name_of(form, other_kind) != store.name_of(form, data)
+    assert name_of(form, other_kind) != name_of(form, data)
     for other in (data[:-1], data[1:], b"\0" + data, data[:100], data + b"\0"):
         with pytest.raises(CorruptObjectError):
             thaw(form, other)
@@ -274,10 +274,10 @@ def test_a_block_that_would_grow_is_refused() -> None:
 
 def test_the_name_depends_on_the_value_alone() -> None:
     """Equal values have one name, and a name tells them from every other value."""
-    names = [store.name_of(*freeze(np.arange(n))) for n in (COUNT, COUNT, COUNT + 1)]
+    names = [name_of(*freeze(np.arange(n))) for n in (COUNT, COUNT, COUNT + 1)]
     assert names[0] == names[1] != names[2]
     form, data = serialize(np.arange(COUNT))
-    assert store.name_of(form, data) == names[0]
+    assert name_of(form, data) == names[0]
 
 
 MEASURED = """
