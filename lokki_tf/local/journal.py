@@ -67,11 +67,14 @@ class Journal:
 
     def opened(self, run: MapRun) -> None:
         """Record that a map's items are known, or will be made."""
-        if run.frame.owner is None:
-            self._totals[run.node.name] = run.total
+        self._count(run)
         if self._listener is not None:
             total = run.total if run.feed is None else None
             self._report("map_started", run.frame, run.index, total=total)
+
+    def _count(self, run: MapRun) -> None:
+        if run.frame.owner is None:
+            self._totals[run.node.name] = run.total
 
     def wait_begun(self, frame: Frame, index: int) -> None:
         """Record that a wait begins."""
@@ -261,6 +264,7 @@ class Journal:
     def map_done(self, run: MapRun, results: list[Any] | Spooled) -> None:
         """Record a map's results, which a serializer has already serialized one by one."""
         frame, index = run.frame, run.index
+        self._count(run)
         frame.end(index, clock())
         guarding = self._serializer is None and frame.plan.guards[index]
         guarding = guarding and index not in frame.plan.spooled  # its readers have copies anyway
@@ -271,6 +275,7 @@ class Journal:
 
     def map_failed(self, run: MapRun) -> None:
         """Record that all items of a failed map have ended."""
+        self._count(run)
         run.frame.end(run.index, clock())
         self._report_end(run, run.frame.errors.get(run.index))
 

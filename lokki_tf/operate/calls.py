@@ -10,14 +10,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import AwsError, OptionError
+from lokki_tf.local.spool import each
 from lokki_tf.model import Map
 from lokki_tf.runtime.event_context import item_index
 from lokki_tf.runtime.failures import details_of, node_of, payload_of
 from lokki_tf.runtime.names import EVENT
 from lokki_tf.runtime.parameters import filled, of_item, own, without_reserved
+from lokki_tf.runtime.results import Results
 from lokki_tf.runtime.routed import FAILURE, ORIGINAL
 
 from .failures import find_blame
@@ -97,10 +100,18 @@ class RecordedCall:
 
         wholes = {key: reader.value(known(one)) for key, one in event.get("wholes", {}).items()}
         by_position: Mapping[str, Any] = event.get("args", {})
-        args = [reader.value(known(by_position[str(n)]), wholes) for n in range(len(by_position))]
-        kwargs = {
-            name: reader.value(known(one), wholes) for name, one in event.get("kwargs", {}).items()
-        }
+
+        def value(envelope: Mapping[str, Any]) -> Any:
+            if "stream" not in envelope:
+                return reader.value(known(envelope), wholes)
+            found = reader.value(known(envelope["stream"]))
+            refuse_unloaded(found, f"an argument of {self}")
+            # A result that is not a list is that of a map that did not end, before a cleanup.
+            once = envelope.get("once", False)
+            return Results(partial(each, found), once=once) if isinstance(found, list) else found
+
+        args = [value(by_position[str(n)]) for n in range(len(by_position))]
+        kwargs = {name: value(one) for name, one in event.get("kwargs", {}).items()}
         return args, kwargs
 
     def _state(self, reader: Reader) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OptionError
-from lokki_tf.local.calls import call
+from lokki_tf.local.calls import begun, call
 from lokki_tf.local.failures import failed_as
 from lokki_tf.local.strict import described
 from lokki_tf.model import REQUIRED, Node
@@ -79,8 +79,9 @@ def _call(
     try:
         if condition is not None and "when" in recorded.event:
             with nullcontext() if around is None else around.environment():
-                if not is_met(condition, recorded.event["when"], args, kwargs):
+                if not is_met(condition, recorded.event["when"], *begun(args, kwargs)):
                     return None
+        args, kwargs = begun(args, kwargs)
         if around is None:
             return call(function, args, kwargs)
         return around.call(function, args, kwargs, here=True)

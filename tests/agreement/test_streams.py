@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from library import Box, listing
+from library import Box, echo, listing
 
 from lokki_tf import DAG, Failure, Flow, Pipeline, RetryConfig, S3Json, flow, step, task
 from lokki_tf.errors import StepFailed
@@ -214,6 +215,59 @@ def test_an_array_in_several_parts_is_read(deployment: Deployment) -> None:
 
     pipeline = Pipeline("parts", steps=[texts(200).map(length, batch_size=2).agg(added)])
     assert agree(pipeline, deployment) == {"added": 12_000_000}
+
+
+@step
+def memory_of_texts(count: int) -> Iterator[str]:
+    before = resident()
+    for number in range(count):
+        yield f"{number:08}" * 125_000
+    print("TEXTS", most() - before)
+
+
+@step
+def memory_of_lengths(values: Iterator[str]) -> list[int]:
+    before = resident()
+    return [sum(map(len, values)), most() - before]
+
+
+@step
+def memory_of_numbers(count: int) -> Iterator[int]:
+    yield from range(count)
+
+
+@step
+def memory_of_total(values: Iterable[int]) -> list[int]:
+    before = resident()
+    return [sum(values), sum(values), most() - before]
+
+
+def resident() -> int:
+    """Return the bytes that this process has."""
+    import resource
+    from pathlib import Path
+
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def most() -> int:
+    """Return the most bytes that this process has had."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_functions_need_little_memory(deployment: Deployment) -> None:
+    """100 items of 1 MB, and 20,000 numbers, are more than what functions have at any time."""
+    chain = memory_of_texts(100).map(echo, batch_size=10).agg(memory_of_lengths)
+    size, needed = deployment.run(Pipeline("megabytes", steps=[chain]))["memory_of_lengths"]
+    assert size == 100_000_000
+    assert needed < 48 * 2**20
+    chain = memory_of_numbers(20_000).map(plus_one, batch_size=500).agg(memory_of_total)
+    found = deployment.run(Pipeline("numbers", steps=[chain]))["memory_of_total"]
+    assert found[:2] == [200_010_000, 200_010_000]
+    assert found[2] < 24 * 2**20
 
 
 def test_jobs_stream(deployment: Deployment) -> None:

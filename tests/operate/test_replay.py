@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -153,7 +153,33 @@ def close(*, total: int, **others: object) -> dict[str, int]:
     return {"sum": total}
 
 
-PIPELINES: list[Pipeline] = [calls, pickles, mapped, inline, batches, express, tasks, routed]
+@step
+def numbers(limit: int) -> Iterator[int]:
+    yield from range(limit)
+
+
+@step
+def read(values: Iterator[int], more: Iterable[int]) -> list[int]:
+    return [next(values), sum(values), sum(more), sum(more)]
+
+
+@flow
+def streamed(limit: int = 4) -> Any:
+    squares = numbers(limit).map(square)
+    return read(squares, more=squares)
+
+
+PIPELINES: list[Pipeline] = [
+    streamed,
+    calls,
+    pickles,
+    mapped,
+    inline,
+    batches,
+    express,
+    tasks,
+    routed,
+]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -167,7 +193,9 @@ def account() -> Iterator[LocalAws]:
         yield aws
 
 
-@pytest.mark.parametrize("pipeline", [calls, mapped, inline, tasks], ids=lambda one: str(one.name))
+@pytest.mark.parametrize(
+    "pipeline", [calls, mapped, inline, tasks, streamed], ids=lambda one: str(one.name)
+)
 def test_a_step_has_the_result_here_that_it_had_there(pipeline: Pipeline) -> None:
     """Each step that has run returns the same for its arguments, variables and context."""
     execution = pipeline.start({"limit": 4}).wait(progress=False)
