@@ -338,6 +338,7 @@ def test_graph_draws(tmp_path: Path) -> None:
     """Mermaid is the default, Graphviz an option."""
     assert "n0 --> n1" in command(tmp_path, GOOD, "graph").stdout
     assert '"load" -> "total"' in command(tmp_path, GOOD, "graph", "--format", "dot").stdout
+    assert "total  ← load" in command(tmp_path, GOOD, "graph", "--format", "text").stdout
     assert command(tmp_path, GOOD, "graph", "--format", "svg").stdout.startswith("<svg")
 
 

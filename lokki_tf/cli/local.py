@@ -341,12 +341,15 @@ def graph_command(pipeline: Pipeline) -> click.Command:
     @click.option(
         "--format",
         "form",
-        type=click.Choice(["mermaid", "dot", "svg"]),
+        type=click.Choice(["mermaid", "dot", "svg", "text"]),
         default="mermaid",
         show_default=True,
     )
     def graph(form: str) -> None:
-        """Print the graph, for Mermaid or Graphviz, or as a picture."""
+        """Print the graph: for Mermaid or Graphviz, as a picture, or as text."""
+        if form == "text":
+            click.echo(pipeline.to_text())
+            return
         draw = {"mermaid": pipeline.to_mermaid, "dot": pipeline.to_dot, "svg": pipeline.to_svg}
         click.echo(draw[form](), nl=False)
 

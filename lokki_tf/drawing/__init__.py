@@ -3,7 +3,8 @@
 from .findings import Findings
 from .gantt import to_gantt
 from .languages import to_dot, to_mermaid, to_svg
-from .listing import to_text
+from .listing import to_listing
+from .outline import to_outline
 from .routes import routes_to_dot
 from .routes_svg import routes_to_svg
 
@@ -13,7 +14,8 @@ __all__ = [
     "routes_to_svg",
     "to_dot",
     "to_gantt",
+    "to_listing",
     "to_mermaid",
+    "to_outline",
     "to_svg",
-    "to_text",
 ]

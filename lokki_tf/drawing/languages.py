@@ -17,60 +17,56 @@ from .visits import Visits, visits_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lokki_tf.model import Definition, Graph, Outcome
+    from lokki_tf.model import Definition, Outcome
 
 
-def to_dot(
-    definition: Definition,
-    outcomes: Mapping[str, Outcome] | None = None,
-    visits: Graph | None = None,
-) -> str:
+def to_dot(definition: Definition, outcomes: Mapping[str, Outcome] | None = None) -> str:
     """Write the pipeline in Graphviz's language; dashed arrows carry no data, or are defaults.
 
     Args:
-        definition: The pipeline.
+        definition: The pipeline, or that of a run.
         outcomes: The outcome of each node, by name, for the picture of a run; a missing node has
             not run.
-        visits: Of a run of a routed pipeline: its visits of steps, each a node with an outcome.
     """
-    if definition.routes is None:
+    routed = _routed(definition)
+    if routed is None:
         return graph_to_dot(definition, outcomes)
-    return routes_to_dot(definition, definition.routes.start, _visits(visits, outcomes))
+    top_node = None if routed.routes is None else routed.routes.start
+    return routes_to_dot(routed, top_node, _visits(definition, outcomes))
 
 
-def to_mermaid(
-    definition: Definition,
-    outcomes: Mapping[str, Outcome] | None = None,
-    visits: Graph | None = None,
-) -> str:
+def to_mermaid(definition: Definition, outcomes: Mapping[str, Outcome] | None = None) -> str:
     """Write the pipeline in Mermaid's language; dotted arrows carry no data, or are defaults.
 
     Args:
-        definition: The pipeline.
+        definition: As for :func:`to_dot`.
         outcomes: As for :func:`to_dot`.
-        visits: As for :func:`to_dot`.
     """
-    if definition.routes is None:
+    routed = _routed(definition)
+    if routed is None:
         return graph_to_mermaid(definition, outcomes)
-    return routes_to_mermaid(definition, _visits(visits, outcomes))
+    return routes_to_mermaid(routed, _visits(definition, outcomes))
 
 
-def to_svg(
-    definition: Definition,
-    outcomes: Mapping[str, Outcome] | None = None,
-    visits: Graph | None = None,
-) -> str:
+def to_svg(definition: Definition, outcomes: Mapping[str, Outcome] | None = None) -> str:
     """Draw the pipeline as SVG; dashed arrows carry no data, or are defaults.
 
     Args:
-        definition: The pipeline.
+        definition: As for :func:`to_dot`.
         outcomes: As for :func:`to_dot`.
-        visits: As for :func:`to_dot`.
     """
-    if definition.routes is None:
+    routed = _routed(definition)
+    if routed is None:
         return graph_to_svg(definition, outcomes)
-    return routes_to_svg(definition, visits=_visits(visits, outcomes))
+    return routes_to_svg(routed, visits=_visits(definition, outcomes))
 
 
-def _visits(graph: Graph | None, outcomes: Mapping[str, Outcome] | None) -> Visits | None:
-    return None if graph is None or outcomes is None else visits_of(graph, outcomes)
+def _routed(definition: Definition) -> Definition | None:
+    """Return the definition of a routed pipeline, also for that of a run of it."""
+    return definition if definition.routes is not None else definition.routed
+
+
+def _visits(definition: Definition, outcomes: Mapping[str, Outcome] | None) -> Visits | None:
+    if definition.routed is None or outcomes is None:
+        return None
+    return visits_of(definition.whole, outcomes)

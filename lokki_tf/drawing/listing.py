@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from lokki_tf.model import Definition
 
 
-def to_text(definition: Definition, kind: str = "Pipeline") -> str:
+def to_listing(definition: Definition, kind: str = "Pipeline") -> str:
     """Return the pipeline as a list to print, without a newline at its end.
 
     Args:

@@ -414,7 +414,9 @@ class _Walk:
         nodes, last = tuple(self.nodes), None if self.last is None else self.nodes[-1]
         graph = Graph(nodes if last is None else nodes[:-1])
         return Run(
-            replace(self.definition, graph=graph, routes=None, cleanup=last),
+            replace(
+                self.definition, graph=graph, routes=None, cleanup=last, routed=self.definition
+            ),
             values=list(self.values),
             starts=list(self.starts),
             ends=list(self.ends),

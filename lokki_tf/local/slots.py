@@ -143,7 +143,7 @@ def _empty(definition: Definition, busy: str | None = None) -> Run:
     if routes is not None:
         step = routes.by_name[routes.start].step
         graph = Graph((Node(step.name, step, (), (), (), step.options.retry, step.place),))
-        definition = replace(definition, graph=graph, routes=None, cleanup=None)
+        definition = replace(definition, graph=graph, routes=None, cleanup=None, routed=definition)
     count = len(definition.whole.nodes)
     return Run(
         definition,

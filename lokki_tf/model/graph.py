@@ -313,6 +313,8 @@ class Definition:
         cleanup: The step that runs after all others, whatever happened. Its arguments are results,
             ``None`` for those that do not exist, and parameters. In a routed pipeline they are
             parameters by name, which are looked up in the state and then in the run's input.
+        routed: Of a run of a routed pipeline, whose graph has a node for each visit of a step: the
+            definition of the pipeline, for pictures.
     """
 
     name: str
@@ -331,6 +333,7 @@ class Definition:
     triggers: tuple[Trigger, ...] = ()
     max_concurrent_runs: int | None = None
     when_busy: str = "queue"
+    routed: Definition | None = None
 
     @property
     def catches(self) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, cast
 
 from lokki_tf.errors import LokkiError, RunTimeoutError
 from lokki_tf.local import table
-from lokki_tf.model.texts import Text
+from lokki_tf.model.texts import Picture, Text
 from lokki_tf.tracebacks import ends_at_caller
 
 from . import following, runs
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar  # type checkers have it
 
     from lokki_tf.errors import ExecutionFailed
+    from lokki_tf.model import Definition, Outcome
 
     from .calls import RecordedCall
     from .deployed import Deployed
@@ -383,6 +384,56 @@ class Execution(Generic[R_co]):
         from .redriving import versions_of
 
         return versions_of(self.deployed, self.seen)
+
+    def to_svg(self) -> str:
+        """Return the pipeline as SVG, with the outcomes and durations of the execution.
+
+        Raises:
+            AwsError: If AWS refuses or cannot be reached.
+        """
+        from lokki_tf.drawing import to_svg
+
+        return Picture(to_svg(*self._drawn()))
+
+    def to_mermaid(self) -> str:
+        """Return the same in Mermaid's language.
+
+        Raises:
+            AwsError: If AWS refuses or cannot be reached.
+        """
+        from lokki_tf.drawing import to_mermaid
+
+        return Text(to_mermaid(*self._drawn()))
+
+    def to_dot(self) -> str:
+        """Return the same in Graphviz's language.
+
+        Raises:
+            AwsError: If AWS refuses or cannot be reached.
+        """
+        from lokki_tf.drawing import to_dot
+
+        return Text(to_dot(*self._drawn()))
+
+    def to_text(self, width: int | None = None) -> str:
+        """Return the same as text, with a line for each step.
+
+        Args:
+            width: The most columns of a line, at least 40; by default those of the terminal.
+
+        Raises:
+            AwsError: If AWS refuses or cannot be reached.
+        """
+        from shutil import get_terminal_size
+
+        from lokki_tf.drawing import to_outline
+
+        return Text(to_outline(*self._drawn(), width or get_terminal_size().columns))
+
+    def _drawn(self) -> tuple[Definition, dict[str, Outcome]]:
+        from .report import drawn_of
+
+        return drawn_of(self)
 
     def to_html(self) -> str:
         """Return a report of the execution as one HTML page, which needs no network.

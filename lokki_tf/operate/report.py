@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from lokki_tf.errors import AwsError
 from lokki_tf.local.recording import Call
 from lokki_tf.local.strict import described, is_not_ready
-from lokki_tf.model import REQUIRED, Graph, Node, Outcome, Step
+from lokki_tf.model import REQUIRED, Graph, MapItems, Node, Outcome, Step
 from lokki_tf.model.names import unique
 from lokki_tf.reporting.page import (
     MISSING,
@@ -171,6 +171,22 @@ def report_of(execution: Described) -> RunReport:
     )
 
 
+def drawn_of(execution: Described) -> tuple[Definition, dict[str, Outcome]]:
+    """Return what pictures of an execution show: its definition, and the outcomes of its nodes.
+
+    Args:
+        execution: The execution.
+
+    Raises:
+        AwsError: If AWS refuses or cannot be reached.
+    """
+    run, past, whole = execution.run, execution.history, execution.deployed.stack.definition
+    visits = _visits(past.events, whole, run.began.timestamp())
+    items = {name: MapItems(one.total, one.failed) for name, one in past.tracker.items.items()}
+    outcomes = {one.name: replace(one.outcome, items=items.get(one.node)) for one in visits}
+    return _of_visits(whole, visits), outcomes
+
+
 @dataclass(slots=True)
 class _Visit:
     """A node of an execution, or a visit of a step of a routed one.
@@ -277,7 +293,8 @@ def _of_visits(definition: Definition, visits: Sequence[_Visit]) -> Definition:
             last = made
         else:
             nodes.append(made)
-    return replace(definition, graph=Graph(tuple(nodes)), routes=None, cleanup=last)
+    graph = Graph(tuple(nodes))
+    return replace(definition, graph=graph, routes=None, cleanup=last, routed=definition)
 
 
 def _step_of(definition: Definition, name: str) -> Step | None:

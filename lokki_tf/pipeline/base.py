@@ -127,7 +127,7 @@ class Pipeline(Included, DeployedPipeline[R_co]):
     """The file of the code that has made it."""
     _made: Definition
     _sound: Definition | None = None
-    _last: tuple[Definition, Mapping[str, Outcome], Graph] | None = None
+    _last: tuple[Definition, tuple[Definition, Mapping[str, Outcome]]] | None = None
 
     def __new__(cls, *_args: Any, **_options: Any) -> Self:
         made = super().__new__(cls)
@@ -384,7 +384,7 @@ class Pipeline(Included, DeployedPipeline[R_co]):
     def _keep_outcomes(self, definition: Definition, run: Run | None) -> None:
         """Keep the outcomes of the latest run, which the picture in a notebook shows."""
         if run is not None:
-            self._last = definition, run.outcomes, run.definition.whole
+            self._last = definition, (run.definition, run.outcomes)
 
     def check_parameters(self, given: Mapping[str, Any]) -> None:
         """Raise an error for missing and unknown parameters, and wrong types or sizes of values.
@@ -657,15 +657,22 @@ class Pipeline(Included, DeployedPipeline[R_co]):
 
         return Picture(to_svg(*self._drawn(run)))
 
-    def _drawn(
-        self, run: Run | None
-    ) -> tuple[Definition, Mapping[str, Outcome] | None, Graph | None]:
-        """Return what is drawn: the definition, outcomes, and of a routed pipeline the visits."""
-        if run is None:
-            return self.definition, None, None
-        if self.definition.routes is None:
-            return run.definition, run.outcomes, None
-        return self.definition, run.outcomes, run.definition.whole
+    def to_text(self, run: Run | None = None, width: int | None = None) -> str:
+        """Return the graph as text: a line for each step, with what comes before it.
+
+        Args:
+            run: As for :meth:`to_dot`.
+            width: The most columns of a line, at least 40; by default those of the terminal.
+        """
+        from shutil import get_terminal_size
+
+        from lokki_tf.drawing import to_outline
+
+        return Text(to_outline(*self._drawn(run), width or get_terminal_size().columns))
+
+    def _drawn(self, run: Run | None) -> tuple[Definition, Mapping[str, Outcome] | None]:
+        """Return the definition and the outcomes of a run; of no run, the pipeline's definition."""
+        return (self.definition, None) if run is None else (run.definition, run.outcomes)
 
     def to_gantt(self, run: Run) -> str:
         """Return a run as a Gantt chart in SVG.
@@ -682,9 +689,7 @@ class Pipeline(Included, DeployedPipeline[R_co]):
 
         definition = self.definition
         last = self._last
-        if last is None or last[0] is not definition:
-            return to_svg(definition)
-        return to_svg(definition, last[1], last[2])
+        return to_svg(*last[1]) if last and last[0] is definition else to_svg(definition)
 
     def __repr__(self) -> str:
         try:

@@ -146,9 +146,9 @@ class _OfTasks(Pipeline):
 
     def visualize(self) -> str:
         """Return the tasks as text, each with its predecessors and successors."""
-        from lokki_tf.drawing import to_text
+        from lokki_tf.drawing import to_listing
 
-        return Text(to_text(self.definition, self._KIND))
+        return Text(to_listing(self.definition, self._KIND))
 
     def __repr__(self) -> str:
         return f"<{self._KIND} {self.name!r}>"

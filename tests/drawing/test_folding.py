@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from pictures import SVG, definition, mapped, node, parsed, texts
 
 from lokki_tf import Failure, Pipeline, step
-from lokki_tf.drawing import to_dot, to_mermaid, to_svg
+from lokki_tf.drawing import to_dot, to_mermaid, to_outline, to_svg
 from lokki_tf.drawing.folding import FAILED_SHOWN, FEWEST
 from lokki_tf.model import Definition, Outcome, Step, StepOptions
 from lokki_tf.model.graph import Map, Node
@@ -257,3 +258,21 @@ def test_the_picture_is_described_in_words() -> None:
         "A pipeline of 82 steps from load to report. 68 done, 7 failed, 7 not run. "
         "Failed: fetch_5, fetch_6, fetch_7, fetch_8, fetch_9, …."
     )
+
+
+def test_a_text_has_a_line_for_each_box_and_the_width_of_the_terminal() -> None:
+    """Equal nodes are one line, names before a node are as many as fit, and no line is too long."""
+    drawn, outcomes = failing(1)
+    assert [line.split(" · ")[0] for line in to_outline(drawn, outcomes, 60).splitlines()] == [
+        "wide: 82 steps",
+        " 1  load  done",
+        " 2  fetch ×39  ← load  39 done",
+        " 2  fetch_5  ← load  failed",
+        " 3  parse ×39  ← fetch ×39  39 done",
+        " 3  parse_5  ← fetch_5  not run",
+        " 4  report  ← parse ×39, parse_5  done",
+    ]
+    for width in (40, 80, 200):
+        lines = to_outline(distinct(300), width=width).splitlines()
+        assert max(map(len, lines)) <= width
+        assert re.search(r"last  ← step_000, .*\+\d+$", lines[-1])

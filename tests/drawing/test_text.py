@@ -20,7 +20,7 @@ from pictures import (
 )
 
 from lokki_tf import Pipeline, step
-from lokki_tf.drawing import to_dot, to_mermaid, to_text
+from lokki_tf.drawing import to_dot, to_listing, to_mermaid
 from lokki_tf.drawing.characters import writable
 from lokki_tf.drawing.status import LOOKS
 from lokki_tf.model import Definition, Graph, Item, Literal, Outcome
@@ -195,7 +195,7 @@ def test_a_graph_is_listed() -> None:
         mapped("alone", node("inner"), items=Literal([1])),
         name="example",
     )
-    assert to_text(diamond, "DAG") == (
+    assert to_listing(diamond, "DAG") == (
         "DAG: example\n"
         "========================================\n"
         "\nTask: load\n  Downstream: left, right\n"
@@ -204,19 +204,19 @@ def test_a_graph_is_listed() -> None:
         "\nTask: join\n  Upstream: left, right\n"
         "\nTask: alone\n  (isolated task)"
     )
-    assert to_text(definition()) == "Pipeline: daily\n" + "=" * 40
+    assert to_listing(definition()) == "Pipeline: daily\n" + "=" * 40
 
 
 def test_awkward_names_are_listed_as_they_are() -> None:
     """Names in a list are not escaped."""
-    text = to_text(definition(*map(node, AWKWARD)))
+    text = to_listing(definition(*map(node, AWKWARD)))
     assert all(f"Task: {name}\n  (isolated task)" in text for name in AWKWARD)
 
 
 def test_routed_pipelines_are_listed() -> None:
     """Each step is listed with its predecessors and successors, itself included."""
     routes = routed(a=[way("b", "v"), way("c", None), way("b")], b=[way("b"), way("gone")], c=[])
-    assert to_text(Definition("p", Graph(()), routes=routes), "Functions") == (
+    assert to_listing(Definition("p", Graph(()), routes=routes), "Functions") == (
         "Functions: p\n" + "=" * 40 + "\n"
         "\nStep: a\n  Downstream: b, c\n"
         "\nStep: b\n  Upstream: a, b\n  Downstream: b, gone\n"

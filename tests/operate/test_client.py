@@ -200,6 +200,26 @@ def test_an_execution_is_shown_as_a_table() -> None:
     assert "<td style='text-align:left'>total</td>" in html
 
 
+@pytest.mark.parametrize("pipeline", STYLES, ids=lambda one: str(one.name))
+def test_pictures_of_an_execution_are_those_of_a_local_run(pipeline: Pipeline) -> None:
+    """In every style and language they differ in durations at most."""
+    run = pipeline.local_run({"limit": 4})
+    execution = pipeline.start({"limit": 4}).wait(progress=False)
+    pairs = [
+        (pipeline.to_text(run, width=100), execution.to_text(width=100)),
+        (pipeline.to_mermaid(run), execution.to_mermaid()),
+        (pipeline.to_dot(run), execution.to_dot()),
+    ]
+    for local, remote in pairs:
+        assert _untimed(local) == _untimed(remote)
+    assert "done · " in execution.to_svg()
+    assert repr(execution.to_svg()) == execution.to_svg()
+
+
+def _untimed(text: str) -> str:
+    return re.sub(r"[\d.,]+ (ms|s)\b", "TIME", text)
+
+
 def test_logs_are_lines_of_the_execution() -> None:
     """They have each step's own output, and are shown as text; unknown steps are errors."""
     execution = calls.start().wait(progress=False)

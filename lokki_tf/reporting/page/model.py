@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+from lokki_tf.model import MapItems
 
 from .values import MISSING
 
@@ -149,6 +151,15 @@ class StepReport:
         """Its status in words."""
         return self.status or self.outcome.status
 
+    @property
+    def drawn_outcome(self) -> Outcome:
+        """Its outcome in pictures, with the items of a map."""
+        if self.outcome.items is not None or self.items is None:
+            return self.outcome
+        _, failed, total = self.items
+        first = (int(one.item) for one in self.failed_items if one.item.isdecimal())
+        return replace(self.outcome, items=MapItems(total, failed, tuple(first)))
+
 
 @dataclass(slots=True)
 class RunReport:
@@ -203,4 +214,4 @@ class RunReport:
     @property
     def outcomes(self) -> dict[str, Outcome]:
         """The outcomes of the steps, by name."""
-        return {one.name: one.outcome for one in self.steps}
+        return {one.name: one.drawn_outcome for one in self.steps}
