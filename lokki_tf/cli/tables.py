@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from lokki_tf.drawing import rows_of
 from lokki_tf.drawing.status import format_duration
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from lokki_tf.model import Graph
     from lokki_tf.operate.backfill_values import BackfillOutcome
     from lokki_tf.operate.import_check import ImportResult
     from lokki_tf.operate.runs import AwsRun
@@ -90,21 +92,44 @@ def runs_table(runs: Sequence[AwsRun]) -> Table:
     return table
 
 
-def steps_table(steps: Sequence[StepState]) -> Table:
-    """Return a table of the steps of a run, one a line."""
+def steps_table(steps: Sequence[StepState], graph: Graph) -> Table:
+    """Return a table of the steps of a run, one a line; equal ones are one line, as in pictures.
+
+    Args:
+        steps: The steps.
+        graph: The pipeline's graph; that of a routed pipeline is empty.
+    """
     from rich.text import Text
 
     table = _table("step", "status", "took", "retries", "error")
-    for step in steps:
-        error = (step.error or "").partition("\n")[0]
+    for title, shown in _rows(steps, graph):
+        first = shown[0]
+        error = (first.error or "").partition("\n")[0]
         table.add_row(
-            Text(step.node),
-            Text(f"{step.status}{_items(step)}", style=_STYLES.get(step.status, "")),
-            "" if step.duration is None else format_duration(step.duration),
-            str(step.retries or ""),
+            Text(title),
+            Text(f"{first.status}{_items(shown)}", style=_STYLES.get(first.status, "")),
+            _took([one.duration for one in shown if one.duration is not None]),
+            str(sum(one.retries for one in shown) or ""),
             Text(error),
         )
     return table
+
+
+def _rows(steps: Sequence[StepState], graph: Graph) -> list[tuple[str, list[StepState]]]:
+    by_name = {one.node: one for one in steps}
+    if not graph.nodes or set(graph.by_name) != set(by_name):
+        return [(one.node, [one]) for one in steps]
+    rows = rows_of(graph, {name: one.status for name, one in by_name.items()})
+    return [
+        (label if len(names) == 1 else f"{label} ×{len(names):,}", [by_name[one] for one in names])
+        for label, names in rows
+    ]
+
+
+def _took(durations: Sequence[float]) -> str:
+    """Return a duration, or the shortest and the longest one."""
+    shown = [format_duration(one) for one in (min(durations), max(durations))] if durations else []
+    return " to ".join(dict.fromkeys(shown))
 
 
 def backfill_table(parameter: str, outcomes: Sequence[BackfillOutcome]) -> None:
@@ -163,10 +188,11 @@ def _explained(result: ImportResult) -> str:
     return f"{text}\n  at {result.place}" if result.place else text
 
 
-def _items(step: StepState) -> str:
-    if step.items is None:
+def _items(steps: Sequence[StepState]) -> str:
+    known = [one.items for one in steps if one.items is not None]
+    if not known:
         return ""
-    done, failed, total = step.items
+    done, failed, total = map(sum, zip(*known, strict=True))
     lost = f", {failed:,} failed" if failed else ""
     return f", {done:,} of {total:,} items{lost}"
 

@@ -97,7 +97,9 @@ def _show_run(run: Execution[Any], as_json: bool) -> None:
         fields = {**_as_json(run), "steps": [one.as_json() for one in run.steps]}
         write(as_json_text(fields, indent=2))
         return
-    print_tables(runs_table([run.seen]), steps_table(run.steps))
+    print_tables(
+        runs_table([run.seen]), steps_table(run.steps, run.deployed.stack.definition.whole)
+    )
     if run.link:
         click.echo(run.link)
 
@@ -111,7 +113,8 @@ def _watch(deployed: Deployed, name: str | None, most: int) -> None:
         if run is None:
             return [runs_table([one.seen for one in executions(deployed, most)])], False
         seen, steps = run.run, run.steps
-        return [runs_table([seen]), steps_table(steps)], not seen.is_running
+        tables = [runs_table([seen]), steps_table(steps, deployed.stack.definition.whole)]
+        return tables, not seen.is_running
 
     try:
         watch_tables(look)

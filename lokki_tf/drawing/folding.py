@@ -7,8 +7,9 @@ them and after them. A run's failed nodes are drawn beside the stack, the first 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lokki_tf.model import Map, Node, Wait, topological_order
@@ -41,11 +42,8 @@ def folded(
         else one
         for one in drawn
     ]
-    groups = [
-        (group, _label(same))
-        for same in _classes(drawn)
-        for group in (_parted(same, outcomes) if len(same) >= FEWEST else [[one] for one in same])
-    ]
+    status = None if outcomes is None else partial(_status, outcomes=outcomes)
+    groups = list(_groups(drawn, status))
     if len(groups) == len(shown):
         return list(shown)
     whole = {one.name: one for one in shown}
@@ -101,18 +99,45 @@ def _stack(
     return Stack(label, first, tuple(group), before, inputs, is_counted)
 
 
+def rows_of(graph: Graph, statuses: Mapping[str, str]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the rows of a table of a graph's nodes: the names of nodes, and what they are called.
+
+    Args:
+        graph: The graph.
+        statuses: The status of each node, by name.
+    """
+    nodes = [Moved(one, one.predecessors, one.inputs) for one in graph.nodes]
+    groups = _groups(nodes, lambda one: statuses.get(one.name))
+    found = [(label, tuple(one.name for one in group)) for group, label in groups]
+    place = {node.name: index for index, node in enumerate(graph.nodes)}
+    return [
+        (label if len(names) > 1 else names[0], names)
+        for label, names in sorted(found, key=lambda row: place[row[1][0]])
+    ]
+
+
+def _groups(
+    drawn: Sequence[Moved | SubPipeline], status: Callable[[Drawn], Hashable] | None
+) -> Iterator[tuple[list[Moved | SubPipeline], str]]:
+    """Yield what is drawn as one, and its name; equal nodes are split by their status."""
+    for same in _classes(drawn):
+        few = len(same) < FEWEST
+        for group in [[one] for one in same] if few else _parted(same, status):
+            yield group, _label(same)
+
+
 def _parted(
-    same: Sequence[Moved | SubPipeline], outcomes: Mapping[str, Outcome] | None
+    same: Sequence[Moved | SubPipeline], status_of: Callable[[Drawn], Hashable] | None
 ) -> list[list[Moved | SubPipeline]]:
     """Split equal nodes by their status; the first failed ones are by themselves."""
-    if outcomes is None:
+    if status_of is None:
         return [list(same)]
     by_status: dict[Hashable, list[Moved | SubPipeline]] = {}
     for one in same:
-        by_status.setdefault(_status(one, outcomes), []).append(one)
+        by_status.setdefault(status_of(one), []).append(one)
     parts: list[list[Moved | SubPipeline]] = []
     for status, members in by_status.items():
-        alone = members[:FAILED_SHOWN] if status == "failed" else []
+        alone = members[:FAILED_SHOWN] if status in _FAILED else []
         rest = members[len(alone) :]
         parts += [[one] for one in alone]
         parts += [rest] if rest else []

@@ -76,7 +76,11 @@ def ends_of(definition: Definition) -> tuple[str, ...]:
     notified = definition.on_failure
     if notified is None:
         return ()
-    name = notified.name if isinstance(notified, Step) else f"SNS topic {_value(notified)}"
+    name = (
+        notified.name
+        if isinstance(notified, Step)
+        else f"SNS topic {_value(notified).rpartition(':')[2]}"
+    )
     return (clipped(f"on failure: {name}", _LONGEST),)
 
 

@@ -15,11 +15,12 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import IO, TYPE_CHECKING, Any
 
+from lokki_tf.drawing import FEWEST, rows_of
 from lokki_tf.runtime.busy import CHECK
 
 from .levels import LogLevel, level_of
@@ -95,7 +96,9 @@ class ProgressDisplay:
         self._level = level_of(level)
         self._clock = clock
         self._state = threading.Lock()
+        self._graph = graph
         self._counts = MapCounts(graph)
+        self._equal: dict[str, tuple[int, str]] | None = None
         self._rows: dict[str, _Row] = {}
         self._ended = 0
         self._total = total
@@ -175,6 +178,7 @@ class ProgressDisplay:
         grid.add_column(no_wrap=True, overflow="ellipsis")
         grid.add_column(no_wrap=True)
         grid.add_column(no_wrap=True, justify="right")
+        running = self._folded(running)
         for name, row in running[:room]:
             progress = row.progress
             share = bar(progress.done, progress.total) if progress else self._notes.get(name, "")
@@ -188,6 +192,24 @@ class ProgressDisplay:
             share = f"{ended:,} done" if begun else _SPINNER[int(now / TICK) % len(_SPINNER)]
         grid.add_row(Text(self._name, style="bold"), Text(share), _seconds(now - (since or now)))
         return grid
+
+    def _folded(self, running: list[tuple[str, _Row]]) -> list[tuple[str, _Row]]:
+        """Return the rows; equal nodes have one, with their number, since the first began."""
+        if self._graph is None or len(running) < FEWEST:
+            return running
+        if self._equal is None:
+            groups = enumerate(rows_of(self._graph, {}))
+            self._equal = {one: (at, label) for at, (label, names) in groups for one in names}
+        rows: dict[Hashable, list[tuple[str, _Row]]] = {}
+        for name, row in running:
+            is_equal = row.progress is None and name in self._equal
+            rows.setdefault(self._equal[name] if is_equal else name, []).append((name, row))
+        return [
+            same[0]
+            if len(same) == 1
+            else (f"{self._equal[same[0][0]][1]} ×{len(same):,}", same[0][1])
+            for same in rows.values()
+        ]
 
     def _note(self, event: Event) -> None:
         with self._state:

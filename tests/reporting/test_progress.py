@@ -176,6 +176,37 @@ def test_a_picture_never_fills_the_terminal(events: SimpleNamespace, terminal: T
     assert lines[11].split() == ["daily", "0", "done", "0.0", "s"]
 
 
+def test_equal_steps_that_run_have_one_row(events: SimpleNamespace, terminal: Terminal) -> None:
+    """Many running calls of one step are a row with their number, since the first began."""
+
+    @step
+    def load() -> int:
+        return 1
+
+    @step
+    def fetch(value: int, number: int) -> int:
+        return value
+
+    @step
+    def total(*values: int) -> int:
+        return sum(values)
+
+    rows = load()
+    graph = Pipeline("p", steps=[total(*[fetch(rows, one) for one in range(300)])]).graph
+    make, now = events.make, events.start + 4.5
+    with ProgressDisplay(302, stream=terminal, graph=graph, clock=lambda: now) as display:
+        display(make("run_started"))
+        for number in range(1, 301):
+            name = "fetch" if number == 1 else f"fetch_{number}"
+            display(make("step_started", name, 1.0 if number == 1 else 2.0))
+        assert [line.split() for line in shown(display).splitlines()[:-1]] == [
+            ["fetch", "×300", "3.5", "s"]
+        ]
+        for number in range(3, 298):
+            display(make("step_finished", f"fetch_{number}", 3.0, duration=1.0))
+        assert len(shown(display).splitlines()) == 6  # few steps have a row each
+
+
 def shown(display: ProgressDisplay) -> str:
     console = Console(file=io.StringIO(), width=60, height=24)
     console.print(display.picture())
