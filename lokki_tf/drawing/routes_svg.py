@@ -122,11 +122,23 @@ def _labels(placed: RoutesLayout, texts: Sequence[tuple[Drawn, str]]) -> Iterato
     known: list[Point] = []
     for one, written in texts:
         places = list(_places(one.points))
-        free = [at for at in places if all(_apart(at, other) for other in known)]
+        free = [
+            at
+            for at in places
+            if all(_apart(at, other) for other in known)
+            and not any(_covers(shape, at) for shape in placed.shapes)
+        ]
         at = (free or places)[0]
         at = Point(min(max(at.x, 16.0), placed.width - 16.0), at.y)
         known.append(at)
         yield label(written, at + Point(MARGIN, MARGIN))
+
+
+def _covers(shape: Placed, at: Point) -> bool:
+    """Return whether a text at a point would be on a shape."""
+    left, top = shape.corner
+    beside = at.x + GAP < left or at.x - GAP > left + shape.width
+    return not beside and top - LINE / 2 < at.y < top + shape.height + LINE / 2
 
 
 def _apart(one: Point, other: Point) -> bool:

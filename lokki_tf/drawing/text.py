@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.model import Map, Wait
 
+from .blocks import wrapped
 from .boxes import (
     Drawn,
     Stack,
@@ -18,9 +19,10 @@ from .boxes import (
     node_of,
     title_of,
 )
-from .characters import writable
+from .characters import CHARACTER, columns, writable
 from .contents import Contents, contents_of
 from .folding import folded, shown_as
+from .layers import GAP, PADDING, WIDEST
 from .notes import ends_of, starts_of
 from .status import INK, LOOKS, Look, look_of
 
@@ -60,6 +62,9 @@ def graph_to_dot(definition: Definition, outcomes: Mapping[str, Outcome] | None 
     for before, after, carries in _drawn_edges(definition.whole, drawn):
         style = "" if carries else " [style=dashed]"
         lines.append(f"  {quoted(before)} -> {quoted(after)}{style};")
+    lines += [
+        f"  {quoted(above)} -> {quoted(below)} [style=invis];" for above, below in _in_rows(drawn)
+    ]
     if ends:
         lines.append(f"  {quoted(_END)} [{_DOT_MARK}, label={_dot_label(ends)}];")
     return "\n".join([*lines, "}"]) + "\n"
@@ -135,6 +140,7 @@ def graph_to_mermaid(definition: Definition, outcomes: Mapping[str, Outcome] | N
         lines += [f"  start --> {ids[name]}" for name in _firsts(definition.whole, drawn)]
     for before, after, carries in _drawn_edges(definition.whole, drawn):
         lines.append(f"  {ids[before]} {'-->' if carries else '-.->'} {ids[after]}")
+    lines += [f"  {ids[above]} ~~~ {ids[below]}" for above, below in _in_rows(drawn)]
     if ends:
         lines.append(f'  notice(["{_mermaid_lines(ends)}"])')
     lines += [f"  {line}" for line in _mermaid_classes(known)]
@@ -200,6 +206,21 @@ def _mermaid_classes(known: Mapping[str, Look]) -> Iterator[str]:
             dashes = ",stroke-dasharray:5 3" if look.dashed else ""
             yield f"classDef {name} fill:{look.fill},stroke:{look.line},color:{INK}{dashes}"
             yield f"class {','.join(members)} {name}"
+
+
+def _in_rows(drawn: Sequence[Drawn]) -> Iterator[tuple[str, str]]:
+    """Yield pairs of boxes, the second of which must be below the first, so that rows fit.
+
+    Graphviz and Mermaid place the boxes themselves; an invisible arrow keeps them apart.
+    """
+    widths = {one.name: columns(title_of(one)) * CHARACTER + 2 * PADDING for one in drawn}
+    by_name = {one.name: one for one in drawn}
+    for block in wrapped(widths, {one.name: one.predecessors for one in drawn}, WIDEST):
+        names = [part.name for part in block.parts if part.kind == "one"]
+        plain = all(not isinstance(node_of(by_name[one]), Map | None) for one in names)
+        if block.kind == "beside" and plain and len(names) == len(block.parts):
+            fitting = max(1, int(WIDEST / (max(widths[name] for name in names) + GAP)))
+            yield from zip(names, names[fitting:], strict=False)
 
 
 def _firsts(graph: Graph, drawn: Iterable[Drawn]) -> list[str]:

@@ -166,6 +166,14 @@ def test_wide_and_deep_graphs_are_drawn_in_rows(count: int, deep: bool) -> None:
     assert float(parsed(picture).attrib["height"]) < 600 + 12 * count
 
 
+def test_other_programs_place_wide_graphs_in_rows_too() -> None:
+    """Invisible arrows from row to row keep Graphviz and Mermaid from drawing one long row."""
+    assert '"step_000" -> "step_010" [style=invis];' in to_dot(distinct(40))
+    assert "n1 ~~~ n11" in to_mermaid(distinct(40))
+    assert "style=invis" not in to_dot(distinct(10))
+    assert "~~~" not in to_mermaid(distinct(10))
+
+
 def test_a_frame_replaces_arrows_from_and_to_all_that_is_in_it() -> None:
     """Parts in rows are in a frame, with one arrow to it, one from it, and its meaning."""
     root = parsed(to_svg(distinct(40)))

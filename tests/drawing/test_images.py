@@ -16,6 +16,12 @@ from lokki_tf.model import Outcome
 IMAGES = Path(__file__).parents[2] / "docs/images"
 
 
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run in an empty folder, which contains the slots of runs."""
+    monkeypatch.chdir(tmp_path)
+
+
 @step
 def stations() -> list[str]:
     return []
