@@ -42,6 +42,8 @@ class Feed:
         """Whether the generator has ended or raised, so that these are all."""
         self.is_pulled = False
         """Whether a worker runs the generator now."""
+        self.is_retried = False
+        """Whether its next attempt is scheduled."""
         self.again: float | None = None
         """Seconds after which the step runs again, if it has raised and is retried."""
 

@@ -100,6 +100,8 @@ class Schedule:
 
     def pulled(self, run: MapRun) -> None:
         """Record that a worker has made items of a map, or found that there are no more."""
+        if run.feed is not None:
+            run.feed.is_pulled = False
         if run.stopped:
             self._drop_waiting()
         self._continue(run)
@@ -166,9 +168,11 @@ class Schedule:
             self._open.append(run)
 
     def _close(self, run: MapRun) -> None:
-        if run.feed is not None and run.feed.again is not None:
-            delay, run.feed.again = run.feed.again, None
-            self.again(Refeed(run), delay)
+        feed = run.feed
+        if feed is not None and feed.again is not None:
+            if not feed.is_retried:
+                feed.is_retried = True
+                self.again(Refeed(run), feed.again)
         elif not run.is_closing:
             run.is_closing = True
             self._ready.appendleft(Closing(run))

@@ -253,7 +253,6 @@ class Work:
         finally:
             CURRENT.reset(token)
             feed.seconds += clock() - began
-            feed.is_pulled = False
         if self.journal.is_late(frame, feed.producer, feed.seconds):
             error = overdue()
         if error is not None:

@@ -81,10 +81,10 @@ def _call(
             with nullcontext() if around is None else around.environment():
                 if not is_met(condition, recorded.event["when"], *begun(args, kwargs)):
                     return None
-        args, kwargs = begun(args, kwargs)
+        given = begun(args, kwargs)
         if around is None:
-            return call(function, args, kwargs)
-        return around.call(function, args, kwargs, here=True)
+            return call(function, *given)
+        return around.call(function, *given, here=True)
     except Exception as error:
         error.__traceback__ = without_own(error.__traceback__)
         if debug:
