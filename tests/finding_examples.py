@@ -683,6 +683,27 @@ def load() -> str:
 pipe = Pipeline("daily", steps=[load().after(save())])
 """,
         ),
+        "streams": Example(
+            "A parameter annotated as `Iterable` or `Iterator` reads the results of a map one by "
+            "one: there is no length and there are no indices.",
+            """
+from collections.abc import Iterable
+
+@step
+def days() -> list[int]:
+    return [1, 2]
+
+@step
+def count(day: int) -> int:
+    return day
+
+@step
+def mean(counts: Iterable[int]) -> float:
+    return sum(counts) / len(counts)
+
+pipe = Pipeline("daily", steps=[days().map(count).agg(mean)])
+""",
+        ),
         "shared-state": Example(
             "In AWS each step has its own modules.",
             """
