@@ -1,7 +1,8 @@
 """Items of a generator, which a map takes while the generator makes further ones.
 
 The generator is never far ahead of the workers: it continues when no item is left, for at most
-:data:`MOST_AHEAD` items or :data:`SLICE` seconds. In AWS it runs to its end before the map begins.
+:data:`MOST_AHEAD` items, :data:`MOST_BYTES` or :data:`SLICE` seconds. In AWS it runs to its end
+before the map begins.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from .spool import Spool
 
 MOST_AHEAD = 64
 """Items that exist and that no worker has begun."""
+MOST_BYTES = 8 * 2**20
+"""Bytes of such items, approximately."""
 SLICE = 0.001
 """Seconds after which the generator lets a worker begin the items."""
 

@@ -23,6 +23,12 @@ clock = perf_counter
 Items = list[Any] | tuple[Any, ...] | range | Dataset
 
 
+MOST_AT_ONCE = 64 * 2**20
+"""Bytes of items in progress, and of their results, if these are read one after another."""
+LEAST_AT_ONCE = 8
+"""The number of items that may be in progress, of any size."""
+
+
 class Frame:
     """An evaluation of a graph: of a whole pipeline, or of a map's body for one item.
 
@@ -277,7 +283,13 @@ class MapRun:
     @property
     def room(self) -> int:
         """The number of items that may begin now, or be made."""
-        return min(self.remaining + self.is_feeding, self._limit - self.in_flight)
+        limit = self._limit
+        if isinstance(self.results, Spool) and self.results.count:
+            size = self.results.bytes // self.results.count
+            if self.feed is not None and self.feed.taken:
+                size += self.feed.kept.bytes // self.feed.taken
+            limit = min(limit, max(LEAST_AT_ONCE, MOST_AT_ONCE // (size + 1)))
+        return min(self.remaining + self.is_feeding, limit - self.in_flight)
 
     def batch(self, workers: int) -> int:
         """Return how many items to begin together, so that no worker is idle."""

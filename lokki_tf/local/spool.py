@@ -33,7 +33,8 @@ class Spool:
     def __init__(self) -> None:
         self._lock = Lock()
         self._objects: dict[int, Any] = {}
-        self._bytes = 0
+        self.bytes = 0
+        """Bytes of all values, as they are serialized."""
         self._file: BinaryIO | None = None
         self._path = ""
         self._starts = array("q")
@@ -43,29 +44,38 @@ class Spool:
         """The number of values."""
 
     def __setitem__(self, index: int, value: Any) -> None:
-        data = None
-        if self._file is not None:
-            # Imported here: the runtime imports json.
-            from lokki_tf.runtime.envelope import pickled
-
-            with suppress(Exception):
-                data = pickled(value)
+        # With the lock, so that threads that wait for it have no pickles.
         with self._lock:
             self.count += 1
-            if data is None or self._file is None:
+            if self._file is None:
                 self._objects[index] = value
-                self._bytes += _size(value) if self._file is None else 0
-                full = len(self._objects) > MOST_OBJECTS or self._bytes > MOST_BYTES
-                if full and self._file is None:
+                self.bytes += _size(value)
+                if len(self._objects) > MOST_OBJECTS or self.bytes > MOST_BYTES:
                     self._open()
-                return
-            missing = index + 1 - len(self._starts)
-            if missing > 0:
-                self._starts.extend([0] * missing)
-                self._sizes.extend([0] * missing)
-            self._starts[index], self._sizes[index] = self._end, len(data)
-            self._file.write(data)
-            self._end += len(data)
+            elif not self._written(self._file, index, value):
+                self._objects[index] = value
+
+    def _written(self, file: BinaryIO, index: int, value: Any) -> bool:
+        """Append a value to the file; return whether it can be pickled."""
+        from lokki_tf.runtime.envelope import dump  # imported here: the runtime imports json
+
+        try:
+            dump(value, file, bool)  # a buffer is true, and becomes part of the pickle
+        except OSError:  # the disk is full
+            raise
+        except Exception:
+            file.seek(self._end)
+            file.truncate()
+            return False
+        missing = index + 1 - len(self._starts)
+        if missing > 0:
+            self._starts.extend([0] * missing)
+            self._sizes.extend([0] * missing)
+        end = file.tell()
+        self.bytes += end - self._end
+        self._starts[index], self._sizes[index] = self._end, end - self._end
+        self._end = end
+        return True
 
     def _open(self) -> None:
         from tempfile import mkstemp

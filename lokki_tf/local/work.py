@@ -15,7 +15,7 @@ from .bind import Arguments
 from .calls import UNFINISHED, begun, call, finished, loop_is_running, overdue
 from .copies import warn_of_change
 from .failures import step_failed
-from .feeds import MOST_AHEAD, SLICE, Feed
+from .feeds import MOST_AHEAD, MOST_BYTES, SLICE, Feed
 from .frames import Frame, Items, MapRun, clock
 from .journal import Journal
 from .result import NOTHING
@@ -264,13 +264,13 @@ class Work:
             self.journal.fed(frame, feed.producer, values, feed.seconds)
 
     def _slice(self, run: MapRun, feed: Feed) -> None:
-        until = clock() + SLICE
+        until, most = clock() + SLICE, feed.kept.bytes + MOST_BYTES
         for item in feed.items:
             made = item
             if self._serializer is not None:
                 made = self._sent(run.node, f"item {feed.taken}", item)
             feed.add(made)
-            if len(feed.waiting) >= MOST_AHEAD or clock() > until:
+            if len(feed.waiting) >= MOST_AHEAD or feed.kept.bytes > most or clock() > until:
                 return
         feed.is_over = True
 
