@@ -164,7 +164,7 @@ def backfill_values(
         if _BETWEEN in one and not is_file:
             parts.append(_range(one, parameter, zone, every or 1))
         else:
-            parts.append([_single(one, parameter, convert, zone)])
+            parts.append([_single(one, parameter, convert, zone, is_line=is_file)])
     if not parts:
         raise OptionError(f"--backfill {text}: there are no values")
     if every is not None and not any(isinstance(one, Intervals) for one in parts):
@@ -193,9 +193,23 @@ def _range(text: str, parameter: FlowParameter, zone: tzinfo, every: int) -> Int
 
 
 def _single(
-    text: str, parameter: FlowParameter, convert: Callable[[str], Any], zone: tzinfo
+    text: str,
+    parameter: FlowParameter,
+    convert: Callable[[str], Any],
+    zone: tzinfo,
+    *,
+    is_line: bool,
 ) -> BackfillValue:
-    found = interval_of(text, zone) if _takes_text(parameter) else None
+    try:
+        found = interval_of(text, zone) if _takes_text(parameter) else None
+    except IntervalError as error:
+        if not is_line:
+            raise OptionError(
+                f"--backfill {text}: the value {error}",
+                remedy="correct it; a text that only looks like a date belongs into a file, a "
+                "value a line: --backfill @FILE",
+            ) from None
+        found = None
     if found is not None:
         return _of_interval(found)
     try:

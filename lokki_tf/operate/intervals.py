@@ -92,12 +92,14 @@ def interval_of(text: str, zone: tzinfo) -> Interval | None:
             ``2024-01-31T09:00:00+01:00``. An hour that the clock repeats is the first, unless its
             offset is given.
         zone: The time zone.
+
+    Raises:
+        IntervalError: If it is written as one that does not exist, ``2024-02-31`` for example.
     """
     unit = _unit_of(text)
-    try:
-        return None if unit is None else unit.interval(unit.number(text, zone, False), zone)
-    except (ValueError, OverflowError):
+    if unit is None:
         return None
+    return unit.interval(_number(unit, text, zone, last=False), zone)
 
 
 def intervals(first: str, last: str, zone: tzinfo, every: int = 1) -> Intervals:

@@ -179,7 +179,7 @@ def test_every_style_has_backfills(local_aws: LocalAws, style: str) -> None:
         ("1, 2,1", int, [1, 2]),
         ("true,false", bool, [True, False]),
         ("a,b", str, ["a", "b"]),
-        ("2024-01-31,2024-02-30", str, ["2024-01-31", "2024-02-30"]),
+        ("2024-01-31,b-2024-02-30", str, ["2024-01-31", "b-2024-02-30"]),
         ("2024-01-01T05", Any, ["2024-01-01T05:00:00+00:00"]),
         ("2024-01,2024-02..2024-03", str, ["2024-01", "2024-02", "2024-03"]),
         ("2024-01", float, None),
@@ -201,6 +201,18 @@ def test_values_have_the_parameters_type(text: str, kind: Any, expected: list[An
             found()
     else:
         assert found() == expected
+
+
+@pytest.mark.parametrize("text", ["2024-02-31", "2024-13", "2024-W60", "2024-01-01T25"])
+def test_dates_that_do_not_exist_are_errors(text: str, tmp_path: Path) -> None:
+    """A value that is written as a date and is none is an error; a line of a file is a text."""
+    with pytest.raises(OptionError, match=f"--backfill {text}: the value has '{text}'") as caught:
+        values_of(f"2024-01-01,{text}")
+    assert "--backfill @FILE" in str(caught.value.remedy)
+    file = tmp_path / "texts"
+    file.write_text(f"{text}\n")
+    (one,) = values_of(f"@{file}")
+    assert (one.value, one.begin) == (text, None)
 
 
 def test_values_of_a_file(tmp_path: Path) -> None:
