@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lokki_tf.errors import ExecutionFailed, OptionError
+from lokki_tf.errors import AwsError, ExecutionFailed, OptionError
 from lokki_tf.pipeline.reports import write_report
 
 from .common import settings
 from .running import wait_for_result
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from lokki_tf.operate.execution import Execution
+    from lokki_tf.operate.logs import LogLine
     from lokki_tf.pipeline import Pipeline
 
 _REGION = "us-east-1"
+_POLL = 0.5  # seconds between two readings of the logs
 
 
 def run_on_local_aws(
@@ -62,7 +67,8 @@ def run_on_local_aws(
         stack = Stack.of(pipeline.definition, replace(config, aws=local))
         run = start(find(stack), parameters, allow_pickle=True)
         try:
-            wait_for_result(run, as_json, quiet, outlives=False)
+            with _shown_output(run):
+                wait_for_result(run, as_json, quiet, outlives=False)
         except ExecutionFailed as error:
             # The remedies for AWS name commands, which cannot reach the local AWS after its end.
             text = error.message.replace(" in AWS", " on the local AWS")
@@ -70,17 +76,56 @@ def run_on_local_aws(
         finally:
             if report is not None:
                 write_report(report, run.to_html())
-            _show_output([line.text for line in run.logs() if not line.entry])
 
 
-def _show_output(lines: list[str]) -> None:
-    """Print what the steps have printed, without the tracebacks that Lambda adds."""
-    hidden = False
-    for line, following in zip_longest(lines, lines[1:], fillvalue=""):
-        is_error = line.startswith("[ERROR] ") and following.startswith("Traceback (most recent")
-        hidden = is_error or (hidden and line.startswith(("Traceback (most recent", " ")))
-        if not hidden:
-            click.echo(line, err=True)
+@contextmanager
+def _shown_output(run: Execution[Any]) -> Iterator[None]:
+    """Print what the steps print while the context is open, and all of it at its end.
+
+    A thread reads the logs; the lines appear above a display of progress.
+    """
+    from lokki_tf.operate.logs import Wanted, log_lines
+
+    ended = threading.Event()
+    wanted = Wanted((), run.run.began.timestamp() - 1, run=run.name)
+    lines = log_lines(run.deployed, wanted, ended.is_set, lambda _: ended.wait(_POLL))
+    reader = threading.Thread(target=_print_output, args=(lines,), daemon=True)
+    reader.start()
+    try:
+        yield
+    except KeyboardInterrupt:
+        ended.set()  # the local AWS ends, and its logs with it
+        raise
+    except BaseException:
+        ended.set()
+        reader.join()
+        raise
+    ended.set()
+    reader.join()
+
+
+def _print_output(lines: Iterable[LogLine]) -> None:
+    with suppress(AwsError):  # of a local AWS that has ended
+        for text in _without_tracebacks(line.text for line in lines if not line.entry):
+            click.echo(text, err=True)
+
+
+def _without_tracebacks(lines: Iterable[str]) -> Iterator[str]:
+    """Yield lines without the tracebacks that Lambda adds; ``[ERROR]`` waits for the next line."""
+    hidden, held = False, None
+    for line in lines:
+        if held is not None:
+            hidden = line.startswith("Traceback (most recent")
+            if not hidden:
+                yield held
+            held = None
+        hidden = hidden and line.startswith(("Traceback (most recent", " "))
+        if line.startswith("[ERROR] "):
+            held = line
+        elif not hidden:
+            yield line
+    if held is not None:
+        yield held
 
 
 def _refuse_callbacks(pipeline: Pipeline) -> None:

@@ -159,7 +159,7 @@ class Reader:
     def follow(
         self,
         is_over: Callable[[], bool] = lambda: False,
-        wait: Callable[[float], None] = time.sleep,
+        wait: Callable[[float], Any] = time.sleep,
     ) -> Iterator[LogLine]:
         """Yield all lines, and new ones as they are written.
 
@@ -273,7 +273,10 @@ class _Stream:
 
 
 def log_lines(
-    deployed: Deployed, wanted: Wanted, is_over: Callable[[], bool] | None = None
+    deployed: Deployed,
+    wanted: Wanted,
+    is_over: Callable[[], bool] | None = None,
+    wait: Callable[[float], Any] = time.sleep,
 ) -> Iterator[LogLine]:
     """Yield the lines of logs of a pipeline, in the order of time.
 
@@ -281,6 +284,7 @@ def log_lines(
         deployed: The pipeline.
         wanted: The lines to read; without steps, those of all.
         is_over: Returns whether no more lines will be written, if new ones are awaited.
+        wait: Waits some seconds.
 
     Raises:
         OptionError: If there is no such step.
@@ -292,7 +296,7 @@ def log_lines(
             f"the step must be one of those with a log ({', '.join(logged)}), got {unknown[0]!r}"
         )
     reader = Reader(deployed, replace(wanted, steps=wanted.steps or logged))
-    yield from reader.lines() if is_over is None else reader.follow(is_over)
+    yield from reader.lines() if is_over is None else reader.follow(is_over, wait)
 
 
 def _entry(text: str) -> dict[str, Any]:

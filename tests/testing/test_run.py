@@ -214,6 +214,30 @@ def test_the_command_prints_the_result_alone(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("[0.5]\n", "")
 
 
+def test_lines_are_printed_while_the_run_goes_on(tmp_path: Path) -> None:
+    """What a step prints is shown when its call ends, not at the end of the run."""
+    wait = f"""
+    import pathlib, time
+    while not pathlib.Path({str(tmp_path / "go")!r}).exists():
+        time.sleep(0.05)
+    return tuple(numbers)"""
+    (tmp_path / "pipeline.py").write_text(SCRIPT.replace("\n    return tuple(numbers)", wait))
+    running = subprocess.Popen(
+        [sys.executable, "pipeline.py", "run", "--local-aws"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stderr is not None
+    assert any(line == "printed by a step\n" for line in running.stderr)
+    (tmp_path / "go").touch()  # until then the run cannot end
+    printed, rest = running.communicate(timeout=60)
+    assert printed == "(0.5, 1.0)\n"
+    assert "total done in" in rest
+
+
 def test_a_step_that_fails_is_shown_with_its_traceback(tmp_path: Path) -> None:
     """The exit code is 1, and the error names the step, the exception and the line."""
     done = _command(tmp_path, "--local-aws", "--count", "3")
