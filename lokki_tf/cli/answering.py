@@ -9,7 +9,6 @@ import click
 
 from .common import as_json_text, write
 from .stacks import deployed_of, options_of_stack
-from .tables import waiting_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,6 +120,8 @@ def _list(found: Sequence[Waiting], as_json: bool) -> None:
         ]
         write(as_json_text(fields, indent=2))
     elif found:
+        from .tables import waiting_table
+
         waiting_table(found)
     else:
         click.echo("no step waits for an answer", err=True)

@@ -22,7 +22,6 @@ from .common import (
     write,
 )
 from .parameters import BACKFILL, BACKFILLED, converted
-from .tables import backfill_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -351,6 +350,8 @@ def print_outcomes(outcomes: Sequence[BackfillOutcome], parameter: str, *, as_js
         before = f" ({earlier:,} of them before)" if earlier else ""
         write(f"{numbers['succeeded']:,} succeeded{before}, {len(failed):,} failed")
         if failed:
+            from .tables import backfill_table
+
             backfill_table(parameter, failed)
     if failed:
         raise SystemExit(FAILED)

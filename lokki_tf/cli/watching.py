@@ -14,7 +14,6 @@ from lokki_tf.pipeline.reports import write_report
 
 from .common import INTERRUPTED, as_json_text, checked_report, write
 from .stacks import deployed_of, options_of_stack
-from .tables import print_tables, runs_table, steps_table, watch_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -64,6 +63,8 @@ def show_command(pipeline: Pipeline) -> click.Command:
         """List the last runs in AWS, or show one of them step by step."""
         from lokki_tf.operate.execution import execution, executions
 
+        from .tables import print_tables, runs_table
+
         if watch and as_json:
             raise click.UsageError("--watch cannot be combined with --json; remove one of them")
         if report is None and allow_pickle:
@@ -93,6 +94,8 @@ def show_command(pipeline: Pipeline) -> click.Command:
 
 
 def _show_run(run: Execution[Any], as_json: bool) -> None:
+    from .tables import print_tables, runs_table, steps_table
+
     if as_json:
         fields = {**_as_json(run), "steps": [one.as_json() for one in run.steps]}
         write(as_json_text(fields, indent=2))
@@ -106,6 +109,8 @@ def _show_run(run: Execution[Any], as_json: bool) -> None:
 
 def _watch(deployed: Deployed, name: str | None, most: int) -> None:
     from lokki_tf.operate.execution import execution, executions
+
+    from .tables import runs_table, steps_table, watch_tables
 
     run = None if name is None else execution(deployed, name)
 

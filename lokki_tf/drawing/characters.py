@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from xml.sax.saxutils import escape
+from html import escape
 
 CHARACTER = 7.3  # width in a monospaced font of size 12, rounded up
 _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -45,7 +45,7 @@ def writable(text: str) -> str:
 
 def markup(text: str) -> str:
     """Escape a text for use between XML tags."""
-    return escape(writable(text))
+    return escape(writable(text), quote=False)
 
 
 def number(value: float) -> str:

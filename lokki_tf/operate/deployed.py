@@ -13,7 +13,7 @@ from lokki_tf.errors import AwsError, CredentialsError, LokkiError, NoRegionErro
 from lokki_tf.model import TerraformRef
 from lokki_tf.model.wording import count
 from lokki_tf.terraform.account import Account
-from lokki_tf.terraform.plan import JOB_LOG_GROUP, LOG_GROUP, function_name, job_name
+from lokki_tf.terraform.names import JOB_LOG_GROUP, LOG_GROUP, function_name, job_name
 from lokki_tf.terraform.template_values import template_values
 
 from .clients import Aws, endpoint

@@ -15,8 +15,7 @@ from lokki_tf.model import Step, shortened
 from lokki_tf.packaging import main_module
 from lokki_tf.runtime import failures
 
-from .names import QUEUE_NAME_LENGTH, RULE_NAME_LENGTH
-from .plan import function_name
+from .names import QUEUE_NAME_LENGTH, RULE_NAME_LENGTH, function_name
 from .triggers import FAILED
 
 if TYPE_CHECKING:

@@ -16,8 +16,15 @@ from lokki_tf.runtime.secret_sources import PARAMETERS, parts
 
 from . import iam, kms
 from .datasets import read_datasets
-from .names import ROLE_NAME_LENGTH, SCHEDULE_NAME_LENGTH, prefix_of
-from .plan import JOB_LOG_GROUP, functions_named, helper_name, queue_name
+from .names import (
+    JOB_LOG_GROUP,
+    ROLE_NAME_LENGTH,
+    SCHEDULE_NAME_LENGTH,
+    functions_named,
+    helper_name,
+    prefix_of,
+    queue_name,
+)
 from .settings import PIPELINE_TAG, STAGE_TAG
 from .starts import executions_arn, machine_arn, started_in, store_of
 from .triggers import schedule_name, scheduled_triggers

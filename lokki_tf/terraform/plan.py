@@ -11,15 +11,13 @@ from lokki_tf.asl import (
     STARTS_PLACEHOLDER,
     compile_state_machine,
 )
-from lokki_tf.asl.quotas import JOB_NAME_LENGTH
 from lokki_tf.checks.code import check_code
-from lokki_tf.model import package_sets, shortened
-from lokki_tf.model.names import identifier
+from lokki_tf.model import package_sets
 from lokki_tf.packaging import context_steps, helper_package, main_module, package_steps
 from lokki_tf.runtime.names import STARTS, STEP, STORE, TRIGGERS
 
 from .exposed import exposed_secrets
-from .names import FUNCTION_NAME_LENGTH
+from .names import function_name, helper_name, job_name, jobs_named
 from .triggers import triggers_file
 
 if TYPE_CHECKING:
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
     from lokki_tf.asl import StateMachine
     from lokki_tf.model import Definition, Finding, PackageSet, Step, TextOrRef
     from lokki_tf.packaging import Package, Zipped
-
-LOG_GROUP, JOB_LOG_GROUP = "/aws/lambda/", "/aws/batch/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +223,7 @@ def make_plan(
     findings += [*check_code(definition), *exposed_secrets(definition, packages, state_machine)]
     found, helpers = tuple(findings), _helpers(definition)
     return StackPlan(
-        definition, state_machine, functions, found, jobs, _jobs_named(first), helpers, asking
+        definition, state_machine, functions, found, jobs, jobs_named(first), helpers, asking
     )
 
 
@@ -257,31 +253,6 @@ def _helpers(definition: Definition) -> tuple[Helper, ...]:
     )
 
 
-def function_name(pipeline: str, step: str) -> str:
-    """Return a function's name: the pipeline's and the step's, shortened if it is too long."""
-    return shortened(f"{pipeline}-{step}", FUNCTION_NAME_LENGTH)
-
-
-def helper_name(pipeline: str, kind: str) -> str:
-    """Return the name of a helper function; names of steps do not begin with a hyphen."""
-    return function_name(pipeline, f"-{kind}")
-
-
-def _jobs_named(first: str) -> str:
-    # The part that :func:`job_name` keeps when it shortens a name.
-    return f"{f'{first}-'[: JOB_NAME_LENGTH - 9]}*"
-
-
-def job_name(first: str, step: str) -> str:
-    """Return a job definition's name, with only the characters that Batch accepts."""
-    return shortened(f"{first}-{identifier(step)}", JOB_NAME_LENGTH)
-
-
-def queue_name(pipeline: str, platform: str) -> str:
-    """Return the name of a pipeline's own queue for a platform."""
-    return shortened(f"{pipeline}-{platform}", JOB_NAME_LENGTH)
-
-
 def variables_of(step: Step, store: str, text: Callable[[TextOrRef], str]) -> dict[str, str]:
     """Return the environment of a step's function or container: its own, and the store's URI.
 
@@ -297,12 +268,6 @@ def variables_of(step: Step, store: str, text: Callable[[TextOrRef], str]) -> di
 def folder_of(step: Step) -> str:
     """Return the folder of a step's code in the pipeline's image."""
     return step.name
-
-
-def functions_named(pipeline: str) -> str:
-    """Return a pattern of the names of all functions of a pipeline."""
-    # The part that :func:`function_name` keeps when it shortens a name.
-    return f"{f'{pipeline}-'[: FUNCTION_NAME_LENGTH - 9]}*"
 
 
 def layer_name(pipeline: str, packages: PackageSet) -> str:

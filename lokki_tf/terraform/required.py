@@ -15,8 +15,8 @@ from lokki_tf.model.names import unique
 from . import triggers
 from .account import Account
 from .failure_notices import called_arn, called_steps, queue_name
+from .names import LOG_GROUP, helper_name
 from .permissions import permissions_of
-from .plan import LOG_GROUP, helper_name
 from .policies import own_policies
 
 if TYPE_CHECKING:

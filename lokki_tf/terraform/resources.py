@@ -28,14 +28,8 @@ from .checking import checked_plan
 from .containers import container_properties
 from .images import make_image
 from .layers import build_layers
-from .names import prefix_of
-from .plan import (
-    JOB_LOG_GROUP,
-    folder_of,
-    layer_name,
-    queue_name,
-    variables_of,
-)
+from .names import JOB_LOG_GROUP, prefix_of, queue_name
+from .plan import folder_of, layer_name, variables_of
 from .roles import roles_of
 from .template_values import template_values
 

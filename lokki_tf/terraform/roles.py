@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from lokki_tf.model.resources import RoleResource
 
 from . import iam
+from .names import JOB_LOG_GROUP, LOG_GROUP
 from .permissions import permissions_of
-from .plan import JOB_LOG_GROUP, LOG_GROUP
 from .policies import own_policies
 from .required import helper_statements, required_documents
 

@@ -14,8 +14,7 @@ from lokki_tf.asl import (
 )
 
 from .account import Account
-from .names import prefix_of
-from .plan import function_name, helper_name, job_name, queue_name
+from .names import function_name, helper_name, job_name, prefix_of, queue_name
 from .starts import started_values
 
 if TYPE_CHECKING:

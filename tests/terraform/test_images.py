@@ -20,7 +20,7 @@ from lokki_tf.config import (
     load_config,
 )
 from lokki_tf.errors import ConfigError, DefinitionError
-from lokki_tf.terraform.plan import function_name, functions_named
+from lokki_tf.terraform.names import function_name, functions_named
 from lokki_tf.terraform.repository import synth_repository
 from lokki_tf.testing import LocalAws
 

@@ -10,7 +10,8 @@ from lokki_tf.model import TerraformRef
 from lokki_tf.terraform import iam
 from lokki_tf.terraform.cdk import aws
 from lokki_tf.terraform.containers import container_properties
-from lokki_tf.terraform.plan import JOB_LOG_GROUP, queue_name, variables_of
+from lokki_tf.terraform.names import JOB_LOG_GROUP, queue_name
+from lokki_tf.terraform.plan import variables_of
 
 from .roles import ServiceRole, add_role
 

@@ -9,7 +9,8 @@ from lokki_tf.asl.text import escaped
 from lokki_tf.model import PackageSet, TextOrRef
 from lokki_tf.terraform import iam
 from lokki_tf.terraform.cdk import aws
-from lokki_tf.terraform.plan import LOG_GROUP, folder_of, variables_of
+from lokki_tf.terraform.names import LOG_GROUP
+from lokki_tf.terraform.plan import folder_of, variables_of
 from lokki_tf.terraform.resources import TERRAFORM_VARIABLE
 
 from .roles import ServiceRole, add_role

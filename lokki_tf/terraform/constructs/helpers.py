@@ -9,7 +9,7 @@ from lokki_tf.packaging import HANDLER_NAME
 from lokki_tf.runtime.names import STORE
 from lokki_tf.terraform import failure_notices, iam
 from lokki_tf.terraform.cdk import aws
-from lokki_tf.terraform.plan import LOG_GROUP
+from lokki_tf.terraform.names import LOG_GROUP
 
 from .functions import Functions
 from .roles import add_role

@@ -12,7 +12,7 @@ from lokki_tf.config.image_names import repository_name
 from lokki_tf.model import TerraformRef
 from lokki_tf.terraform import iam
 from lokki_tf.terraform.cdk import Construct, TerraformStack, aws, core
-from lokki_tf.terraform.plan import functions_named
+from lokki_tf.terraform.names import functions_named
 
 from .provider import add_backend, add_provider
 
