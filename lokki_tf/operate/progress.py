@@ -66,12 +66,13 @@ class TerraformWork:
         self._stream = stream or sys.stderr
         self._display: ProgressDisplay | None = None
         self._opened = ExitStack()
+        self._later: list[str] | None = None  # what a signal handler says, in a notebook
         self._shown = 0.0
 
     def __enter__(self) -> TerraformWork:
         begin = self._clock()
         if in_notebook():
-            self._stream = self._opened.enter_context(NotebookOutput())
+            self._stream, self._later = self._opened.enter_context(NotebookOutput()), []
         elif is_terminal(self._stream):
             total = self._total or None
             notes = {
@@ -103,6 +104,8 @@ class TerraformWork:
     @property
     def say(self) -> Callable[[str], None]:
         """A function that shows a line, also in a signal handler."""
+        if self._later is not None:
+            return self._later.append  # a handler may have interrupted a message to the notebook
         return self._display.say if self._display is not None else write_at_once
 
     def take(self, line: str) -> None:
@@ -111,6 +114,8 @@ class TerraformWork:
         Args:
             line: An event as JSON, or any other text.
         """
+        while self._later:
+            self._write(self._later.pop(0))
         try:
             event = json.loads(line)
             kind, about = event["type"], event.get("hook", {}).get("resource", {})

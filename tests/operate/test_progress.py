@@ -18,10 +18,12 @@ from terraform_program import EXISTS, FUNCTION, ROLE, RULES, diagnostic, event
 from lokki_tf import Pipeline, step
 from lokki_tf.config import Config
 from lokki_tf.errors import ResourceExistsError, TerraformError
+from lokki_tf.operate import progress
 from lokki_tf.operate.plans import Change
 from lokki_tf.operate.program import Program
 from lokki_tf.operate.progress import TerraformWork, done_text
 from lokki_tf.operate.stack import Stack
+from lokki_tf.reporting.notebook import NotebookOutput
 
 CHANGES = [
     Change("create", "aws_lambda_function", "daily-load", (), {}, FUNCTION),
@@ -188,6 +190,20 @@ def test_lines_without_a_terminal() -> None:
     ]
     assert "\x1b" not in stream.getvalue()
     assert "\r" not in stream.getvalue()
+
+
+def test_a_notebook_has_the_lines_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a notebook one output has the lines, an interrupt's with the next event, until the end."""
+    shown: list[str] = []
+    monkeypatch.setattr(progress, "in_notebook", lambda: True)
+    monkeypatch.setattr(NotebookOutput, "__enter__", lambda self: self)
+    monkeypatch.setattr(NotebookOutput, "flush", lambda self: shown.append(self.getvalue()))
+    monkeypatch.setattr(NotebookOutput, "_show", lambda self, text: shown.append(text))
+    with TerraformWork("daily: applying", CHANGES) as work:
+        work.say("interrupted")
+        work.take(event("log"))
+    first = "daily: applying 3 changes …\n"
+    assert shown == [first, f"{first}interrupted\n", ""]
 
 
 def test_data_sources_are_no_changes() -> None:
