@@ -401,6 +401,12 @@ CHILDREN = (
     CHILD,
 )
 """Pipelines that others start, each with the parameter ``value``."""
+INCLUDED = (
+    *(one for one in CHILDREN if one is not CHILD),
+    *SUB_PIPELINES,
+    flow(name="with-two-ends")(with_two_ends),
+)
+"""Pipelines that routed ones include, each with the parameter ``value``, perhaps with others."""
 ENDED = (PipelineFailed, TypeError, ValueError)
 """Errors of a start."""
 

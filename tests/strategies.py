@@ -761,19 +761,25 @@ _folder = tempfile.TemporaryDirectory()
 
 @st.composite
 def routed(
-    draw: st.DrawFn, *, jobs: bool = False, started: bool = False, answered: bool = False
+    draw: st.DrawFn,
+    *,
+    jobs: bool = False,
+    started: bool = False,
+    answered: bool = False,
+    included: bool = False,
 ) -> tuple[Any, dict[str, Any], dict[str, Any]]:
     """Steps that lead anywhere, back too, as a script of letters says; a run's input and answers.
 
     Their returns update, remove, clear, keep and wait; values are small, odd, or as long as a state
     may just be. Some steps poll; some of ``answered`` ones have ``callback=True``; ``started`` ones
-    may start others.
+    may start others, ``included`` ones contain others.
     """
     names = [f"s{number}" for number in range(draw(st.integers(2, 4)))]
     text = _HEAD.format(limit=draw(st.sampled_from([3, 6, 25])))
-    starts = started and draw(st.booleans())
+    starts, includes = started and draw(st.booleans()), included and draw(st.integers(0, 2))
+    inner = [f"i{number}" for number in range(includes or 0)]
     for name in names:
-        targets = [*names, *(["p0"] if starts else []), "end"]
+        targets = [*names, *(["p0"] if starts else []), *inner, "end"]
         if answered and draw(st.booleans()):
             text += _asking_step(draw, name, targets)
         else:
@@ -793,6 +799,21 @@ def routed(
         "x0": draw(_small),
     }
     pipe = imported(text).pipe
+    for name in inner:
+        others, errors = (
+            st.sampled_from([*names, *inner, None]),
+            (LookupError, library.Refused, Exception),
+        )
+        pipe.include(
+            draw(st.sampled_from(library.INCLUDED)),
+            {"value": draw(st.sampled_from(["x0", "x1", "script", "failure"]))},
+            name=name,
+            result=draw(st.sampled_from([None, "x0", "x2", "i0"])),
+            next=draw(others),
+            catch={draw(st.sampled_from(errors)): draw(st.sampled_from(names))}
+            if draw(st.booleans())
+            else None,
+        )
     # A pipeline with a run that can never end is an error, which synth does not write.
     assume(all(finding.severity != "error" for finding in pipe.early_findings()))
     replies = st.one_of(

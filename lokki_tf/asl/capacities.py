@@ -19,7 +19,7 @@ from .scopes import Fork, Loop, Scope, handed_out
 from .sizes import Capacity, parameter_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from lokki_tf.model.retries import ErrorType
 
@@ -37,19 +37,25 @@ def item_of(name: str) -> str:
     return f"item of {name}"
 
 
-def capacities(root: Scope, payloads: Payloads) -> tuple[list[Capacity], int]:
+def capacities(
+    root: Scope, payloads: Payloads, most_output: int | None = None
+) -> tuple[list[Capacity], int]:
     """Return the states that limit the sizes of results, and the limit of the parameters.
 
     Args:
         root: The state machine's scope.
         payloads: Payloads of its tasks and maps.
+        most_output: Bytes of the output, unless it has those of a state.
 
     Returns:
         The capacities, with room for the results in addition to the parameters; and the most bytes
         that an execution's input may have, as compact JSON.
     """
     reserved = failure_bytes(payloads)
-    found = [_without_failures(one, reserved, payloads) for one in _capacities(root, payloads)]
+    made = _capacities(root, payloads)
+    if most_output is not None:
+        made.append(_together("its output", _ends(root, payloads), 1, most_output))
+    found = [_without_failures(one, reserved, payloads) for one in made]
     most = parameter_bytes(found)
     return [replace(one, size=one.size - most * one.takes_parameters) for one in found], most
 
@@ -82,18 +88,23 @@ def _without_failures(one: Capacity, reserved: Mapping[str, int], payloads: Payl
     return one if size == one.size else replace(one, size=size, failures=one.size - size)
 
 
-def _capacities(root: Scope, payloads: Payloads) -> list[Capacity]:
-    maps = {scope.of.name: scope.of for scope in root.walk() if scope.of}
+def _ends(root: Scope, payloads: Payloads) -> list[str]:
+    return _makers(payloads)(root.exports)
+
+
+def _makers(payloads: Payloads) -> Callable[[Iterable[str]], list[str]]:
+    """Return the function that returns the nodes which make results; a wait's is another node's."""
     waits = {
         one.name: one.value.node
         for one in payloads.definition.graph.every()
         if isinstance(one, Wait) and one.value is not None
     }
+    return lambda names: [waits.get(name, name) for name in names]
 
-    def of_nodes(names: Iterable[str]) -> list[str]:
-        """Return the nodes that make the results; a wait's is that of another node."""
-        return [waits.get(name, name) for name in names]
 
+def _capacities(root: Scope, payloads: Payloads) -> list[Capacity]:
+    maps = {scope.of.name: scope.of for scope in root.walk() if scope.of}
+    of_nodes = _makers(payloads)
     found: list[Capacity] = []
     stored: Counter[str] = Counter()
     for scope in root.walk():
@@ -164,13 +175,13 @@ def _layouts(name: str, maps: Mapping[str, Map]) -> Counter[str]:
     )
 
 
-def _together(what: str, results: Iterable[str], batch: int) -> Capacity:
+def _together(what: str, results: Iterable[str], batch: int, room: int = ROOM) -> Capacity:
     names = list(results)
     keys = sum(len(name) + 8 for name in names)
     counted: Counter[str] = Counter()
     for name in names:
         counted[name] += batch
-    return Capacity(what, ROOM - keys, counted)
+    return Capacity(what, room - keys, counted)
 
 
 def title(fork: Fork) -> str:

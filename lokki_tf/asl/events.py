@@ -40,6 +40,7 @@ def add_inline_events(
     arrays: Mapping[str, Array],
     layouts: Mapping[Array, dict[str, Any]],
     place: Place | None,
+    left: int | None = None,
 ) -> None:
     """Add to layouts the number of events that the items of inline maps may have.
 
@@ -48,17 +49,19 @@ def add_inline_events(
         arrays: From each inline map to the array of its items.
         layouts: Layouts of these arrays; ``events``, ``each`` and ``inner`` are added.
         place: Source location of the pipeline, for the error.
+        left: Of an included pipeline, the events that are left for these items.
 
     Raises:
         LimitError: If an execution could have too many events with any items.
     """
     shared = _Sharing(arrays, layouts, place)
-    shared.of_execution(state_machine, "the pipeline", quotas.HISTORY_EVENTS)
+    most = quotas.HISTORY_EVENTS
+    if left is not None:
+        most = left + _STARTED_AND_ENDED + _events(state_machine)
+    shared.of_execution(state_machine, "the pipeline", most)
 
 
-def refuse_long_walks(
-    state_machine: Mapping[str, Any], routes: Routes, place: Place | None
-) -> None:
+def refuse_long_walks(state_machine: Mapping[str, Any], routes: Routes, place: Place | None) -> int:
     """Refuse a limit of steps that allows more events than an execution has.
 
     Args:
@@ -66,16 +69,20 @@ def refuse_long_walks(
         routes: Its steps, with the limit.
         place: Source location of the pipeline, for the error.
 
+    Returns:
+        The events of the longest run.
+
     Raises:
         LimitError: If the limit is too high; the message contains the highest possible one.
     """
     states = state_machine["States"]
     ways = {name: _after(states, name) for name, state in states.items() if _is_step(state)}
-    reached = _to_steps(states, state_machine["StartAt"])
+    reached, most = _to_steps(states, state_machine["StartAt"]), 0
     for taken in range(1, routes.limit + 1):
         # A step with a next step may fail instead.
         last = {name: ways[name].get(None, _of_state(states[name])) for name in reached if name}
         longest = max((reached[name] + last[name] for name in last), default=0)
+        most = max(most, longest + _STARTED_AND_ENDED)
         if longest > quotas.HISTORY_EVENTS - _STARTED_AND_ENDED:
             raise LimitError(
                 f"max_steps={routes.limit} allows executions with more than "
@@ -89,6 +96,7 @@ def refuse_long_walks(
             for target, more in ways[name].items():
                 following[target] = max(following.get(target, 0), reached[name] + more)
         reached = following
+    return most
 
 
 class _Sharing:

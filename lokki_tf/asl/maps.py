@@ -102,7 +102,7 @@ def _item_selector(one: Map, scope: Scope, payloads: Payloads, source: str) -> d
     run = "$$.Execution.Name" if around is None else f"{shared(around)}.run"
     common: dict[str, Any] = {"run.$": run}
     if one.name in payloads.given:
-        given = "$$.Execution.Input" if around is None else f"{shared(around)}.given"
+        given = payloads.input if around is None else f"{shared(around)}.given"
         common["given.$"] = given
     if one.name in payloads.started:
         started = "$$.Execution.StartTime" if around is None else f"{shared(around)}.started"

@@ -28,6 +28,7 @@ from lokki_tf.model import (
     Wait,
     signature,
 )
+from lokki_tf.model.names import digest
 from lokki_tf.model.streams import stream_of
 from lokki_tf.runtime.envelope import FORMAT
 
@@ -44,6 +45,11 @@ if TYPE_CHECKING:
     from lokki_tf.model import Binding, Graph, Step
 
 
+AROUND = "run"
+"""The name of the execution's input beside the parameters of an included pipeline, whose names have
+a dot."""
+
+
 @dataclass(slots=True, eq=False)
 class Payloads:
     """Payloads of tasks, with references instead of variables.
@@ -52,6 +58,7 @@ class Payloads:
         definition: The pipeline.
         main: The name that the module ``__main__`` has in the zips.
         context: Steps whose code names ``run_context``.
+        outer: The routed pipeline that includes it, if one does: parameters are envelopes then.
         literals: Collects objects for the bucket.
         of_tasks: From each node to its payload.
         captured: From each map to the outer values that its body needs, in order.
@@ -68,6 +75,7 @@ class Payloads:
     definition: Definition
     main: str
     context: Collection[Step] = ()
+    outer: Definition | None = None
     literals: Literals = field(default_factory=Literals)
     of_tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
     captured: dict[str, dict[Reference, None]] = field(default_factory=dict)
@@ -92,6 +100,13 @@ class Payloads:
         if cleanup is not None:
             self.home[cleanup.name] = None
             self.of_tasks[cleanup.name] = self._payload(cleanup, (), self.definition.graph)
+
+    @property
+    def input(self) -> str:
+        """The path of what parameters are looked up in, outside of maps."""
+        if self.outer is None:
+            return "$$.Execution.Input"
+        return f"${given_variable(self.definition.graph.nodes[0].box[0])}"
 
     def batch_of(self, node: str) -> int:
         """Return the number of items for which one call of a node runs."""
@@ -123,7 +138,8 @@ class Payloads:
                 if node.step.starts is not None:
                     self.starts.add(node.name)
                 self.of_tasks[node.name] = self._payload(node, around, graph)
-                if not around and begun.issuperset(node.predecessors):
+                is_first = not around and begun.issuperset(node.predecessors)
+                if is_first and self.outer is None:
                     self.given.add(node.name)  # it raises errors for unknown names of the input
 
     def _wait(self, node: Wait, around: tuple[Map, ...]) -> None:
@@ -164,6 +180,8 @@ class Payloads:
         reported = Rules.of(node, self.main).reported()
         if reported:
             payload["retry"] = reported
+        if node.around:
+            payload["caught"] = True
         if node.catch:
             payload["caught"] = True
             if around and around[-1].options.batch_size > 1:
@@ -206,9 +224,11 @@ class Payloads:
         started = {"started": f"{shared(around[-1])}.started"} if around else {}
         step = node.step
         token = step.options.callback
-        return context_fields(
-            self.definition, self.literals, node, is_job=step.is_job, token=token, **started
+        pipeline = self.outer or self.definition
+        fields = context_fields(
+            pipeline, self.literals, node, is_job=step.is_job, token=token, **started
         )
+        return fields if self.outer is None else {**fields, "around": AROUND}
 
     def _argument(
         self,
@@ -262,6 +282,8 @@ class Payloads:
                 return self._resolved(outside, node, level[:-1], around)
             self.given.update((node.name, *(one.name for one in around)))
             (one,) = (one for one in self.definition.parameters if one.name == binding.name)
+            if self.outer is not None:
+                return {"parameter": one.name, "packed": True}
             return parameter_envelope(one, self.literals, node)
         home = level[-1].name if level else None
         if isinstance(binding, Item):
@@ -272,6 +294,15 @@ class Payloads:
         for outer in around[len(level) :]:
             self.captured[outer.name][reference] = None
         return reference
+
+
+def given_variable(step: str) -> str:
+    """Return the variable with the parameters of an included pipeline.
+
+    Args:
+        step: The step of the routed pipeline.
+    """
+    return f"lokki_given_{digest(step)}"
 
 
 def known_names(definition: Definition) -> dict[str, Any]:

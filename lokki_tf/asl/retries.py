@@ -56,17 +56,20 @@ class Rules:
         main: The name that the module ``__main__`` has in the zips.
         catches: The errors that each catcher lists.
         is_job: Whether it runs as a job of Batch.
+        around: Errors that are listed around it, as those of a node.
     """
 
     retry: tuple[RetryConfig, ...]
     main: str
     catches: tuple[tuple[ErrorType, ...], ...] = ()
     is_job: bool = False
+    around: tuple[tuple[ErrorType, ...], ...] = ()
 
     @classmethod
     def of(cls, node: Node, main: str) -> Rules:
         """Return the rules of a node."""
-        return cls(node.retry, main, (node.catch,) if node.catch else (), node.step.is_job)
+        catches = (node.catch,) if node.catch else ()
+        return cls(node.retry, main, catches, node.step.is_job, node.around)
 
     @property
     def classes(self) -> tuple[type[BaseException], ...]:
@@ -75,7 +78,7 @@ class Rules:
 
     @property
     def _lists(self) -> list[tuple[ErrorType, ...]]:
-        return [*(one.exceptions for one in self.retry), *self.catches]
+        return [*(one.exceptions for one in self.retry), *self.catches, *self.around]
 
     def reported(self) -> list[str]:
         """Return the full names of errors that the runtime reports under their listed names."""

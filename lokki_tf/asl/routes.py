@@ -7,15 +7,17 @@ of others lead has one more, which receives the failure as well.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from lokki_tf.model import FAILURE
-from lokki_tf.model.names import unique
+from lokki_tf.model.names import digest, unique
 from lokki_tf.model.retries import ALL, TASK_FAILED
 from lokki_tf.model.signatures import required_of
 from lokki_tf.runtime.envelope import FORMAT
 from lokki_tf.runtime.routes import LARGEST, TooManySteps
+from lokki_tf.runtime.started import LARGEST as MOST_STARTED
 
 from . import quotas
 from .capacities import CAUSE_BYTES
@@ -24,15 +26,22 @@ from .contexts import context_fields, poll_fields
 from .jobs import error_event, job_states, raising, reading
 from .literals import STORE_VARIABLE, Literals
 from .locks import add_check
-from .payloads import known_names
+from .payloads import AROUND, given_variable, known_names
 from .retries import THROTTLED, TRANSIENT, Rules
-from .starts import COMMENT, STARTS_PLACEHOLDER, preparing_state, result_state, started_state
+from .starts import (
+    COMMENT,
+    STARTS_PLACEHOLDER,
+    helper_call,
+    preparing_state,
+    result_state,
+    started_state,
+)
 from .starts import error_event as error_event_of
 from .text import Template
 from .waits import waiting_times
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
     from lokki_tf.model import Definition, Route, Routes, Step, TextOrRef
 
@@ -44,8 +53,33 @@ _LAST = "lokki_last"
 _PAYLOAD_BYTES = 16_384
 """Bytes of a payload without the state and the input: names of the next steps and of errors."""
 
+MOST_INCLUDED = 110_000
+"""Bytes of the result of an included pipeline, which a function receives beside the state."""
+MOST_GIVEN = 64_000
+"""Bytes of the parameters of an included pipeline, which are in a state beside the state."""
+
 _OF_ANSWERS = ("format", "run.$", "node", "store", "route", "input.$", "state.$", "taken.$")
 """Fields of a step's event that adding its answer requires."""
+
+
+class Included(NamedTuple):
+    """A compiled pipeline that is a step of a routed one.
+
+    Args:
+        states: ``StartAt`` and ``States``.
+        defaults: Envelopes of the defaults of its parameters, by name.
+        most: The most bytes of its parameters.
+        asks: Whether one of its steps receives the parameters of the run.
+    """
+
+    states: dict[str, Any]
+    defaults: Mapping[str, dict[str, Any]]
+    most: int
+    asks: bool
+
+
+Compile = Callable[["Step", "set[str]"], Included]
+"""Compiles an included pipeline: its arguments are the step, and the names of other states."""
 
 
 def route_states(
@@ -54,6 +88,7 @@ def route_states(
     main: str,
     context: Collection[Step] = (),
     machines: Mapping[TextOrRef, str] = MappingProxyType({}),
+    include: Compile | None = None,
 ) -> tuple[dict[str, Any], int, Mapping[str, bytes], CleanupStates | None, str | None]:
     """Return the states of a routed pipeline, with the first one, and the limit of its input.
 
@@ -63,6 +98,7 @@ def route_states(
         main: The name that the module ``__main__`` has in the zips.
         context: Steps whose code names ``run_context``.
         machines: The placeholders for ARNs of started state machines.
+        include: Compiles included pipelines.
 
     Returns:
         ``StartAt`` and ``States``; the most bytes that an execution's input may have, as compact
@@ -70,7 +106,7 @@ def route_states(
         the cleanup step, if there is one; and the state that takes a slot, if there is one.
     """
     assert definition.routes is not None
-    compiler = _Compiler(definition, definition.routes, functions, main, context, machines)
+    compiler = _Compiler(definition, definition.routes, functions, main, context, machines, include)
     made = compiler.states()
     check = add_check(definition, made, [definition.routes.start], compiler.own_name)
     return made, compiler.most_input, compiler.literals.objects, compiler.cleanup, check
@@ -85,6 +121,7 @@ class _Compiler:
         main: str,
         context: Collection[Step],
         machines: Mapping[TextOrRef, str],
+        include: Compile | None,
     ) -> None:
         self.definition = definition
         self.routes = routes
@@ -94,6 +131,8 @@ class _Compiler:
         self.machines = machines
         self.literals = Literals()
         self.taken = {route.step.name for route in routes.routes}
+        self.taken |= {node.name for node in definition.graph.every()}
+        self.included: dict[Step, Included] = {}
         self.cleanup: CleanupStates | None = None
         if definition.cleanup is not None:
             self.taken.add(definition.cleanup.name)
@@ -105,6 +144,12 @@ class _Compiler:
             target for one in self._reachable_routes() for target, _ in one.catches
         )
         self.limit = self.own_name("Too many steps")
+        if include is not None:
+            self.included = {
+                one.step: include(one.step, self.taken)
+                for one in self._reachable_routes()
+                if one.step.includes is not None
+            }
         self.failed = {name: self.own_name(f"{name} after a failure") for name in caught}
         self.entries = {
             name: self._entry(name, routes.by_name[step].step) for name, step in self._visits()
@@ -112,7 +157,7 @@ class _Compiler:
 
     def _entry(self, name: str, step: Step) -> str:
         """Return the first state of a step: of a job, the one that writes its event."""
-        if step.starts is not None:
+        if not step.has_code:
             return self.own_name(f"Parameters of {name}")
         return self.own_name(f"Event of {name}") if step.is_job else name
 
@@ -174,6 +219,10 @@ class _Compiler:
         asked = self.cleanup is not None or any(map(self._takes_input, self.routes.routes))
         first = self.routes.by_name.get(self.routes.start)
         room = quotas.STATE_BYTES - _PAYLOAD_BYTES - CAUSE_BYTES * bool(self.failed)
+        if any(one.asks for one in self.included.values()):
+            room = min(room, *(one.most // 2 for one in self.included.values() if one.asks))
+        if first is not None and first.step.starts is not None:
+            room -= MOST_STARTED  # the result, beside the input
         # After a failure of the first step, the input itself is the state.
         twice = self.cleanup is not None or (asked and first is not None and first.catches)
         return min(room - LARGEST * asked, room // 2 if twice else room)
@@ -223,6 +272,8 @@ class _Compiler:
         task, result = self._task(route, payload), "$.Payload"
         if route.step.starts is not None:
             task = self._start(states, route, name, payload, first=first)
+        elif route.step.includes is not None:
+            task = self._include(states, route, name, payload, first=first)
         elif route.step.is_job:
             writing, running = self._job(route, payload)
             states |= {self.entries[name]: {**writing, "Next": name}, name: {**task, **running}}
@@ -368,6 +419,66 @@ class _Compiler:
         states |= made
         return result
 
+    def _include(
+        self,
+        states: dict[str, Any],
+        route: Route,
+        name: str,
+        payload: dict[str, Any],
+        *,
+        first: bool,
+    ) -> dict[str, Any]:
+        """Add the states of an included pipeline, and return the one with its result.
+
+        They are the same however the step is reached, after one that makes the parameters.
+        """
+        own, made = route.step.includes, self.included[route.step]
+        assert own is not None
+        step = route.step.name
+        payload = {key: one for key, one in payload.items() if key not in ("retry", "caught")}
+        takes = {
+            "starts": "given",
+            "pipeline": own.name,
+            "takes": dict(own.takes),
+            "defaults": made.defaults,
+            "room": made.most,
+        }
+        if made.asks:
+            takes |= {"around": AROUND, "input.$": "$$.Execution.Input"}
+        states[self.entries[name]] = {
+            **helper_call({**payload, **takes}),
+            "Assign": {f"{given_variable(step)}.$": "$.Payload.given"},
+            "OutputPath": "$.Payload",
+            "Next": step,
+            **self._catch(states, route, name, first=first),
+        }
+        if step in states:  # reached in another way as well
+            return cast("dict[str, Any]", states[states[step]["Next"]])
+        title, output = self.own_name(f"Result of {step}"), f"lokki_output_{digest(step)}"
+        caught = self._catch(states, route, step, first=False)
+        states[step] = {
+            "Type": "Parallel",
+            "Comment": f"Runs the steps of {own.name}",
+            "Parameters": {},
+            "Branches": [made.states],
+            "Assign": {f"{output}.$": "$[0]"},
+            "ResultPath": None,
+            "Next": title,
+            **caught,
+        }
+        event = self._begun(route.step, Rules((), self.main), {})
+        added = {
+            "starts": "added",
+            "output.$": f"${output}",
+            "ends": list(own.ends),
+            "update": own.result,
+            "next": own.next,
+            "state.$": "$.state",
+            "taken.$": "$.taken",
+        }
+        states[title] = {**helper_call({**event, **added}), **caught}
+        return cast("dict[str, Any]", states[title])
+
     def _state_of(self, target: str) -> str:
         name = self.again if target == self.routes.start else target
         return self.entries.get(name, name)
@@ -375,7 +486,7 @@ class _Compiler:
     def _task(self, route: Route, payload: dict[str, Any]) -> dict[str, Any]:
         step = route.step
         state = {"Type": "Task", **self._comment(step)}
-        if step.is_job or step.starts is not None:
+        if step.is_job or not step.has_code:
             return state
         return {**state, **self._invocation(step, payload, self._rules(route))}
 
@@ -404,7 +515,11 @@ class _Compiler:
 
     def _rules(self, route: Route) -> Rules:
         catches, step = tuple(errors for _, errors in route.catches), route.step
-        return Rules(step.options.retry, self.main, catches, step.is_job)
+        if step.includes is None:
+            return Rules(step.options.retry, self.main, catches, step.is_job)
+        nodes = list(self.definition.included(step).graph.walk())
+        around = nodes[0].around if nodes else ()
+        return Rules((), self.main, catches, any(one.step.is_job for one in nodes), around)
 
     def _payload(self, route: Route, *, first: bool, failed: bool) -> dict[str, Any]:
         step = route.step

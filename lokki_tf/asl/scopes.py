@@ -8,7 +8,7 @@ scope's output. A scope may not assign a name that an enclosing scope assigns.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from lokki_tf.model import AnyNode, Graph, Map, Node, Wait
@@ -109,19 +109,21 @@ def _inner(part: str | Fork | Loop) -> tuple[Scope, ...]:
     return (part.body,) if isinstance(part, Loop) else ()
 
 
-def scopes(graph: Graph, cleanup: Node | None = None) -> Scope:
+def scopes(graph: Graph, cleanup: Node | None = None, ends: Collection[str] | None = None) -> Scope:
     """Return the state machine's scope, with all inner scopes and variables.
 
     Args:
         graph: The graph.
         cleanup: A node that runs after the graph, as the last state of the outermost scope.
+        ends: The nodes whose results are the output, unless those are the last nodes.
     """
     graphs = list(_graphs(graph))
     consumers: dict[str, set[str]] = {node.name: set() for one in graphs for node in one.nodes}
     terminals: set[str] = set()
     silent = {one.name for one in graph.every() if isinstance(one, Wait) and one.value is None}
     for one in graphs:
-        terminals.update(name for name in one.terminals if name not in silent)
+        last = one.terminals if ends is None or one is not graph else ends
+        terminals.update(name for name in last if name not in silent)
         for node in one.nodes:
             for name in node.inputs:
                 consumers[name].add(node.name)

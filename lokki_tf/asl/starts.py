@@ -122,7 +122,7 @@ def preparing_state(name: str, started: StartedPipeline, sent: dict[str, Any]) -
         sent: The event of the node or step, with paths.
     """
     return {
-        **_call({"starts": "parameters", "pipeline": started.name, **sent}),
+        **helper_call({"starts": "parameters", "pipeline": started.name, **sent}),
         "Assign": {f"{_variable('input', name)}.$": "$.Payload"},
         "ResultPath": None,
         "Next": name,
@@ -173,7 +173,7 @@ def result_state(name: str, started: StartedPipeline, sent: dict[str, Any]) -> d
         sent: Further fields of its event, with paths.
     """
     output = {"output.$": f"${_variable('output', name)}"}
-    return _call({"starts": "result", "pipeline": started.name, **output, **sent})
+    return helper_call({"starts": "result", "pipeline": started.name, **output, **sent})
 
 
 def _variable(what: str, name: str) -> str:
@@ -200,7 +200,12 @@ def error_event(node: str, started: StartedPipeline) -> dict[str, Any]:
     }
 
 
-def _call(payload: dict[str, Any]) -> dict[str, Any]:
+def helper_call(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return the state that calls the function of this module, without its next state.
+
+    Args:
+        payload: The function's event, with paths.
+    """
     return {
         "Type": "Task",
         "Resource": Template("arn:${partition}:states:::lambda:invoke"),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import LimitError
-from lokki_tf.model import Dataset, Literal, Map, Node, Part, Wait
+from lokki_tf.model import REQUIRED, Dataset, Literal, Map, Node, Part, Wait
 from lokki_tf.model.names import identifier, shortened, unique
 from lokki_tf.runtime.call import SKIPPED
 
@@ -37,7 +37,7 @@ from .maps import map_state
 from .payloads import Payloads, has_stored_literal, known_names, references_in, with_paths
 from .references import Array, Reference, arrays_of, path, reference_bytes, shared
 from .retries import Rules
-from .routes import route_states
+from .routes import MOST_GIVEN, MOST_INCLUDED, Included, route_states
 from .scopes import Fork, Loop, Scope, scopes
 from .sizes import REFERENCE_BYTES, inline_limits
 from .text import Template, filled_bytes, render
@@ -50,9 +50,9 @@ from .waits import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
-    from lokki_tf.model import AnyNode, Definition, FlowParameter, Step, TextOrRef
+    from lokki_tf.model import AnyNode, Definition, FlowParameter, Routes, Step, TextOrRef
 
 _TEMPLATE_NAMES = {
     *(STORE_VARIABLE, BUCKET_VARIABLE, PREFIX_VARIABLE, "partition"),
@@ -142,6 +142,8 @@ class _Compiler:
     source: Definition
     main: str
     context: Collection[Step]
+    outer: Definition | None = None
+    ends: Collection[str] | None = None
     names: set[str] = field(default_factory=set)
     labels: list[str] = field(default_factory=list)
     nested_maps: bool = False
@@ -161,6 +163,7 @@ class _Compiler:
     started: dict[str, tuple[dict[str, Any], ...]] = field(default_factory=dict)
     answered: set[str] = field(default_factory=set)  # nodes that are answered from outside
     instants: set[str] = field(default_factory=set)  # nodes until whose results others wait
+    inside: list[tuple[_Compiler, list[Map], dict[str, Any]]] = field(default_factory=list)
     payloads: Payloads = field(init=False)
     reserved: dict[str, int] = field(init=False)  # bytes of failures, by caught nodes
     most_parameters: int = field(init=False)
@@ -183,39 +186,104 @@ class _Compiler:
         taken = {*_TEMPLATE_NAMES, *self.functions.values()}
         self.machines = starts.machine_placeholders(self.source.started, taken)
         states, most, objects, named, check = route_states(
-            self.source, self.functions, self.main, self.context, self.machines
+            self.source, self.functions, self.main, self.context, self.machines, self._included
         )
-        refuse_long_walks(states, routes, self.source.place)
-        # Each may receive a state of any size.
-        steps = frozenset([*routes.steps, *([cleanup.step] if cleanup else [])])
-        definition = {**self._head(), **states}
+        longest = refuse_long_walks(states, routes, self.source.place)
+        self._divide_events(routes, longest)
+        # Each may receive a state of any size, or parameters from one.
+        steps = [*routes.steps, *self.source.graph.steps, *([cleanup.step] if cleanup else [])]
+        steps += [one.condition for one in self.source.graph.steps if one.condition is not None]
+        objects = dict(objects)
+        inline: dict[str, Mapping[str, Any]] = {}
+        room: dict[str, int] = {}
+        for inner, maps, _ in self.inside:
+            objects |= inner.payloads.literals.objects
+            inline |= {k: inner.layouts[one] for k, one in inner._inline_arrays(maps).items()}
+            room |= {k: inner.limits[item_of(k)] for k in inner.payloads.datasets.locations}
         return StateMachine(
-            definition,
+            {**self._head(), **states},
             self.functions,
             objects,
-            {},
-            steps,
+            self.limits,
+            frozenset(steps),
+            tuple(self.labels),
+            self.nested_maps,
+            self.standard_maps,
             most_parameters=most,
+            inline=inline,
             cleanup=named,
             machines=self.machines,
             check=check,
+            room=room,
         )
+
+    def _divide_events(self, routes: Routes, longest: int) -> None:
+        """Add the events that items of inline maps of included pipelines may have, in each run.
+
+        Args:
+            routes: The steps.
+            longest: The events of the longest run, without those of these items.
+        """
+        found = []
+        for inner, maps, states in self.inside:
+            if inner._inline_arrays(maps):
+                name = inner.source.graph.nodes[0].box[0]
+                found.append((inner, maps, states, routes.limit if routes.repeats(name) else 1))
+        left = quotas.HISTORY_EVENTS - longest
+        share = left // max(1, sum(times for *_, times in found))
+        for inner, maps, states, _ in found:
+            arrays, place = inner._inline_arrays(maps), inner.source.place
+            add_inline_events(states, arrays, inner.layouts, place, share)
+
+    def _included(self, step: Step, names: set[str]) -> Included:
+        """Compile a pipeline that is a step of this routed one.
+
+        Args:
+            step: The step.
+            names: Names of states, to which those of the pipeline are added.
+        """
+        assert step.includes is not None
+        inner = _Compiler(
+            self.source.included(step), self.main, self.context, self.source, step.includes.ends
+        )
+        inner.names, inner.labels = names, self.labels
+        inner.functions, inner.machines = self.functions, self.machines
+        _, maps, states = inner._compiled()
+        self.nested_maps |= inner.nested_maps
+        self.standard_maps |= inner.standard_maps
+        self.limits |= inner.limits
+        self.inside.append((inner, maps, states))
+        default = {
+            one.name: inner.payloads.literals.envelope(one.default, step)
+            for one in inner.source.parameters
+            if one.default is not REQUIRED
+        }
+        asks = any("context" in payload for payload in inner.payloads.of_tasks.values())
+        most = min(MOST_GIVEN, inner.most_parameters)
+        return Included(states, default, most, asks)
+
+    def _compiled(self) -> tuple[Scope, list[Map], dict[str, Any]]:
+        """Return the outermost scope of the graph, its maps and its states."""
+        root = scopes(self.source.graph, self.source.cleanup, self.ends)
+        maps = [scope.of for scope in root.walk() if scope.of]
+        self._collect(root, maps)
+        self._divide_bytes(root, maps)
+        return root, maps, self._states(root)
+
+    def _inline_arrays(self, maps: Iterable[Map]) -> dict[str, Array]:
+        return {one.name: self.arrays[one.name] for one in maps if one.options.mode == "inline"}
 
     def _of_graph(self) -> StateMachine:
         cleanup, named = self.source.cleanup, None
         taken = {*_TEMPLATE_NAMES, *self.functions.values()}
         self.machines = starts.machine_placeholders(self.source.started, taken)
-        root = scopes(self.source.graph, cleanup)
-        maps = [scope.of for scope in root.walk() if scope.of]
-        self._collect(root, maps)
-        self._divide_bytes(root, maps)
-        states = self._states(root)
+        root, maps, states = self._compiled()
         if cleanup is not None:
             named = CleanupStates.of(cleanup.name, self._own_name)
             read = {root.variables[name]: NOTHING for name in cleanup.inputs}
             add_cleanup(states, named, read)
         check = add_check(self.source, states, root.exports.values(), self._own_name)
-        inline = {one.name: self.arrays[one.name] for one in maps if one.options.mode == "inline"}
+        inline = self._inline_arrays(maps)
         add_inline_events(states, inline, self.layouts, self.source.place)
         return StateMachine(
             {**self._head(), **states},
@@ -236,7 +304,7 @@ class _Compiler:
 
     def _collect(self, root: Scope, maps: list[Map]) -> None:
         """Collect nodes, waits and the variables of the root, and the tasks' inputs."""
-        self.payloads = Payloads(self.source, self.main, self.context)
+        self.payloads = Payloads(self.source, self.main, self.context, self.outer)
         self.nodes = {node.name: node for node in self.source.whole.walk()}
         self.answered = {name for name, one in self.nodes.items() if one.step.options.callback}
         self.variables = asked_variables(self.nodes.values(), root)
@@ -245,7 +313,7 @@ class _Compiler:
         taken |= {*self.variables.values()}
         self.times = parameter_variables(self.payloads.until, "lokki_time", taken)
         self.parallel = parameter_variables(self.payloads.limited, "lokki_limit", taken)
-        self.names = {*self.nodes, *self.waits, *(one.name for one in maps)}
+        self.names |= {*self.nodes, *self.waits, *(one.name for one in maps)}
         self.arrays = arrays_of(maps)
         self.payloads.datasets.assign(taken)
 
@@ -253,7 +321,8 @@ class _Compiler:
         """Compute the limits of results, and the layouts of those that maps run over."""
         items = [item_of(one.name) for one in maps if one.options.mode == "distributed"]
         names = [*self.nodes, *(one.name for one in maps), *items]
-        limited, self.most_parameters = capacities(root, self.payloads)
+        most_output = None if self.outer is None else MOST_INCLUDED
+        limited, self.most_parameters = capacities(root, self.payloads, most_output)
         producers = {one.producer for one in self.arrays.values()}
         references = {
             one.name: reference_bytes(one, self.source.name)
@@ -288,7 +357,7 @@ class _Compiler:
             reference.name
             for payload in self.payloads.of_tasks.values()
             for reference in references_in(payload)
-        }
+        } | {*(self.ends or ())}
         for (producer, _), layout in layouts.items():
             if producer not in taken:
                 layout["alone"] = True
@@ -556,7 +625,7 @@ class _Compiler:
         """Return a parameter, and the path of its value in a scope."""
         (parameter,) = (each for each in self.source.parameters if each.name == name)
         around = scope.map
-        given = "$$.Execution.Input" if around is None else f"{shared(around)}.given"
+        given = self.payloads.input if around is None else f"{shared(around)}.given"
         return parameter, f"{given}.{name}"
 
     def _task(self, node: Node, scope: Scope) -> dict[str, Any]:
@@ -606,9 +675,11 @@ class _Compiler:
             item = "$.Items[*]" if around.options.batch_size > 1 else "$"
             sent = {"run.$": f"{shared(around)}.run", "place.$": f"{item}.place", **sent}
         if node.name in self.payloads.given:
-            given = "$$.Execution.Input" if around is None else f"{shared(around)}.given"
+            given = self.payloads.input if around is None else f"{shared(around)}.given"
             sent["given.$"] = given
-            if node is not self.source.cleanup:  # the first steps refuse an input that is wrong
+            if (
+                node is not self.source.cleanup and self.outer is None
+            ):  # the first steps refuse an input that is wrong
                 sent["flow"] = {**known_names(self.source), "most": self.most_parameters}
         layouts = self._layouts_of(node.name)
         if "items" in layouts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -89,6 +89,16 @@ def built(ends: Iterable[NodeSpec]) -> Built:
     """
     builder = _Builder(list(ends))
     return Built(builder.graph(None), declarations(builder.declared))
+
+
+def ends_in(ends: Sequence[NodeSpec]) -> tuple[Graph, list[str]]:
+    """Return the graph of calls, as :func:`built` does, and the names of the nodes of the ends.
+
+    Args:
+        ends: Specs of the last calls.
+    """
+    builder = _Builder(list(ends))
+    return builder.graph(None), [builder.names[one] for one in ends]
 
 
 def called_last(ends: Iterable[NodeSpec], call: CallSpec) -> tuple[Node, list[FlowParameter]]:

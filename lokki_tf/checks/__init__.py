@@ -7,7 +7,10 @@ or the steps' code (:mod:`.code`) run in ``check`` and ``synth``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from lokki_tf.model import Definition, Graph
 
 from . import (
     batch,
@@ -35,9 +38,9 @@ from . import (
 from .state_machine import check_state_machine
 
 if TYPE_CHECKING:
-    from lokki_tf.model import Definition, Finding
+    from lokki_tf.model import Finding
 
-Rule = Callable[["Definition"], Iterator["Finding"]]
+Rule = Callable[[Definition], Iterator["Finding"]]
 
 RULES: tuple[Rule, ...] = (
     names.check,
@@ -67,7 +70,17 @@ RULES: tuple[Rule, ...] = (
 
 def check_definition(definition: Definition) -> list[Finding]:
     """Return the findings of all rules, in the order of the rules."""
-    return [finding for rule in RULES for finding in rule(definition)]
+    found = [finding for rule in RULES for finding in rule(_alone(definition))]
+    for step in definition.inclusions:
+        found += check_definition(definition.included(step))
+    if definition.inclusions:
+        found += names.check(definition)
+    return list(dict.fromkeys(found))
+
+
+def _alone(definition: Definition) -> Definition:
+    """Return a routed pipeline without the nodes of included ones, which have own parameters."""
+    return replace(definition, graph=Graph(())) if definition.inclusions else definition
 
 
 __all__ = ["RULES", "check_definition", "check_state_machine"]

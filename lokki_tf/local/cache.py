@@ -8,6 +8,7 @@ not by its index; equal items are numbered.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import threading
@@ -93,6 +94,17 @@ class Cache:
         self._positions: dict[int, dict[str, int]] = {}
         self._literals: dict[int, str | None] = {}
         self._warned: set[str] = set()
+        self._within = ""
+
+    def within(self, place: str) -> Cache:
+        """Return the same cache for a run inside of another, which may have several equal ones.
+
+        Args:
+            place: Identifies the inner run.
+        """
+        other = copy.copy(self)
+        other._within, other._positions = place, {}
+        return other
 
     def recall(self, frame: Frame, index: int) -> Known | None:
         """Return a node's result if its step has run with the same code and inputs before.
@@ -257,7 +269,7 @@ class Cache:
 
     def _frame(self, frame: Frame) -> _Frame:
         if frame.known is None:
-            frame.known = _Frame("" if frame.owner is None else None)
+            frame.known = _Frame(self._within if frame.owner is None else None)
             if frame.owner is not None:
                 frame.known.path = self._path(frame, frame.owner)
         known: _Frame = frame.known

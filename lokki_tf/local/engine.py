@@ -118,7 +118,8 @@ def run(
     journal.open()
     try:
         bounds = Bounds(inline, definition.name) if inline else None
-        identity = Identity(definition.name, settings, values, serializer)
+        known_values = values if settings.parameters is None else settings.parameters
+        identity = Identity(definition.name, settings, known_values, serializer)
         work = Work(journal, identity, serializer, cache, bounds, _watch(strict), known)
         drive = partial(_drive, work, executor, max_workers)
         if cleanup is None:

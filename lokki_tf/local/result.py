@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Generic, cast, final, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, cast, final, overload
 
 from lokki_tf.errors import LokkiError
 from lokki_tf.model import AnyNode, Definition, MapItems, Outcome, Status, Wait, generations
@@ -62,6 +62,34 @@ class Outputs(dict[str, Any]):
 def _is_silent(node: AnyNode) -> bool:
     """Return whether a node has no result: a wait that does not follow a call in a chain."""
     return isinstance(node, Wait) and node.value is None
+
+
+class Recorded(NamedTuple):
+    """What is known of the nodes of a run, by their positions in the graph.
+
+    Args:
+        values: Their results.
+        starts: When they began, in seconds after the beginning of the run.
+        ends: When they ended.
+        attempts: The numbers of their attempts.
+        errors: Their errors.
+        skipped: Those that were skipped.
+        caught: Those whose errors were caught.
+        cached: Those that have results of earlier runs.
+        failed_items: Errors of items, by the names of their maps.
+        totals: The number of items of each map that has begun, by its name.
+    """
+
+    values: list[Any]
+    starts: list[float | None]
+    ends: list[float | None]
+    attempts: dict[int, int]
+    errors: dict[int, BaseException]
+    skipped: frozenset[int]
+    caught: frozenset[int]
+    cached: frozenset[int]
+    failed_items: dict[str, dict[ItemKey, BaseException]]
+    totals: Mapping[str, int]
 
 
 @ends_at_caller
@@ -126,6 +154,22 @@ class Run(Sequence[Generation], Generic[R_co]):
         self._cached = cached
         self._failed_items = failed_items
         self._totals = totals
+
+    @property
+    def recorded(self) -> Recorded:
+        """What is known of the nodes, by their positions."""
+        return Recorded(
+            self._values,
+            self._starts,
+            self._ends,
+            self._attempts,
+            self._errors,
+            self._skipped,
+            self._caught,
+            self._cached,
+            self._failed_items,
+            self._totals,
+        )
 
     @cached_property
     def outputs(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from functools import partial
 from time import sleep, time
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.errors import BindingError, LoopError, RouteError, StepFailed
+from lokki_tf.errors import BindingError, LoopError, RouteError, RunTimeoutError, StepFailed
 from lokki_tf.model import FAILURE, ORIGINAL_INPUT, REQUIRED, Definition, Graph, Node, Route
 from lokki_tf.model.names import unique
 from lokki_tf.model.retries import lists, reported_as
@@ -30,12 +30,13 @@ from lokki_tf.runtime.routes import (
 
 from .calls import call, overdue, within_limit
 from .copies import copied
-from .engine import answers_of
+from .engine import answers_of, run
 from .events import Event, EventKind, Listener
 from .failures import attach, failed_as, failure_of, traceback_of
 from .files import FileWatch
 from .frames import clock
 from .identity import Identity
+from .included import new_names, renamed, result_of, taken_values
 from .recording import Call
 from .result import NOTHING, Run
 from .retry import Retries, names_of
@@ -43,10 +44,11 @@ from .settings import Settings
 from .strict import RoundTripSerializer, described
 
 if TYPE_CHECKING:
-    from lokki_tf.model import Routes, StartedPipeline
+    from lokki_tf.model import AnyNode, Routes, StartedPipeline, Step
     from lokki_tf.runtime.context import RunContext
 
     from .answers import Answers
+    from .bounds import Inline
     from .cache import Cache
 
 LONGEST_NAME = 80
@@ -63,6 +65,7 @@ def run_routes(
     cache: Cache | None = None,
     settings: Settings | None = None,
     answers: Mapping[str, Any] | None = None,
+    inline: Inline | None = None,
 ) -> Run:
     """Run a routed pipeline locally.
 
@@ -75,6 +78,7 @@ def run_routes(
         cache: Results of earlier runs to reuse; new ones are added.
         settings: Options in effect of the steps, and the scale of waits.
         answers: Answers to steps that wait for one, by name.
+        inline: Of included pipelines, as for :func:`.engine.run`.
 
     Returns:
         The results: a node for each visit, and the result of the last one.
@@ -114,6 +118,7 @@ def run_routes(
     settings, known_answers = settings or Settings(), answers_of(definition, answers)
     serializer = RoundTripSerializer() if strict else None
     walk = _Walk(definition, dict(parameters), serializer, on_event, cache, settings, known_answers)
+    walk.of_included = (answers or {}, inline)
     walk.tell("run_started")
     try:
         walk.run_within(routes, first)
@@ -136,7 +141,7 @@ class _Walk:
     cache: Cache | None
     settings: Settings
     answers: Answers | None = None
-    nodes: list[Node] = field(default_factory=list)
+    nodes: list[AnyNode] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
     starts: list[float | None] = field(default_factory=list)
     ends: list[float | None] = field(default_factory=list)
@@ -153,6 +158,14 @@ class _Walk:
     origin: float = field(default_factory=clock)
     listener: Listener | None = None
     files: FileWatch | None = None
+    visits: int = 0
+    skipped: set[int] = field(default_factory=set)
+    failed_items: dict[str, Any] = field(default_factory=dict)
+    totals: dict[str, int] = field(default_factory=dict)
+    ends_of_included: tuple[str, ...] = ()
+    """The last nodes of the included pipeline whose step is the next node."""
+    of_included: tuple[Mapping[str, Any], Inline | None] = ({}, None)
+    """The answers, and the limits of inline maps, for included pipelines."""
 
     def __post_init__(self) -> None:
         self.listener = None if self.on_event is None else Listener(self.on_event)
@@ -166,13 +179,13 @@ class _Walk:
             self.state = state
             route = routes.by_name.get(following)
             if route is None:
-                last = self.nodes[-1].step
+                last = self._node(-1).step
                 raise RouteError(
                     f"step {last.name!r} leads to {following!r}, which does not exist",
                     place=last.place,
                     remedy=f"there are {', '.join(routes.by_name)}",
                 )
-            if len(self.nodes) >= routes.limit:
+            if self.visits >= routes.limit:
                 error = LoopError(
                     too_many(routes.limit, following),
                     place=route.step.place,
@@ -181,6 +194,7 @@ class _Walk:
                 attach(error, node=following)
                 raise error
             self._wait(seconds, following)
+            self.visits += 1
             following, state, seconds = self._visit(route, state)
         self.state = state
 
@@ -239,13 +253,120 @@ class _Walk:
         sleep(min(seconds * self.settings.wait_scale, threading.TIMEOUT_MAX))
         self.tell("wait_finished", name=name, duration=clock() - began)
 
+    def _include(self, route: Route, state: dict[str, Any]) -> _Next:
+        """Run an included pipeline, whose nodes come before that of its step."""
+        step, own = route.step, route.step.includes
+        assert own is not None
+        known = state if self.failure is None else {**state, FAILURE: self.failure}
+        self.failure, began = None, self.elapsed()
+        try:
+            values = taken_values(own, step.name, known)
+            result = result_of(own, self._run_included(route, values))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            if isinstance(error, LoopError | RunTimeoutError):
+                raise
+            return self._left_included(route, error, began, state)
+        index = self._arrive(route, began)
+        after = self._sent({**state, own.result: result})
+        self._leave(index, route, own.next, after)
+        return own.next, after, 0
+
+    def _left_included(
+        self, route: Route, error: BaseException, began: float, state: dict[str, Any]
+    ) -> _Next:
+        """Return the next step after an error of an included pipeline, or end the run."""
+        raised = error.__cause__ if isinstance(error, StepFailed) and error.__cause__ else error
+        step, graph = route.step, self.definition.included(route.step).graph
+        listed = (*route.listed, *(one for node in graph.walk() for one in node.listed))
+        kind = reported_as(raised, listed if route.catches else ())
+        for target, errors in route.catches:
+            if lists(errors, kind, names_of(raised)):
+                index = self._arrive(route, began)
+                self.ends[index] = self.elapsed()
+                self.failure = self.values[index] = failure_of(step.name, raised)
+                self.caught.add(index)
+                return target, state, 0
+        if isinstance(error, StepFailed):
+            raise error
+        index = self._arrive(route, began)
+        self.errors[index], self.ends[index] = error, self.elapsed()
+        self.tell("step_started", index)
+        self.tell("step_failed", index, duration=0.0, error=error)
+        raise failed_as(
+            error,
+            f"step {step.name!r} failed: {described(error)}",
+            node=self.nodes[index].name,
+            step=step.name,
+            attempts=1,
+            place=step.place,
+        ) from error
+
+    def _run_included(self, route: Route, values: dict[str, Any]) -> Run:
+        definition, (answers, inline) = self.definition.included(route.step), self.of_included
+        names = new_names(definition.graph, {node.name for node in self.nodes})
+        asked = {name for one in definition.asking for name in (one.name, one.step.name)}
+        origin, number = self.elapsed(), self.visits
+        cache = None if self.cache is None else self.cache.within(f"{route.step.name}#{number}")
+
+        def on_event(event: Event) -> None:
+            assert self.listener is not None
+            if event.kind not in ("run_started", "run_finished"):
+                self.listener.tell(replace(event, node=names.get(event.node or "", event.node)))
+
+        made: Run | None = None
+        try:
+            made = run(
+                definition,
+                {name: copied(value) for name, value in values.items()},
+                strict=self.serializer is not None,
+                on_event=None if self.listener is None else on_event,
+                cache=cache,
+                inline=inline,
+                settings=replace(self.settings, parameters=self._parameters()),
+                answers={name: one for name, one in answers.items() if name in asked} or None,
+            )
+        except BaseException as error:
+            made = getattr(error, "run", None)
+            node = getattr(error, "node", None)
+            if node is not None:
+                attach(error, node=names.get(node, node))
+            raise
+        finally:
+            if made is not None:
+                self._add(route.step, made, names, origin)
+        return made
+
+    def _add(self, step: Step, made: Run, names: Mapping[str, str], origin: float) -> None:
+        """Add the nodes of an included pipeline that has run."""
+        first = (self.nodes[-1].name,) if self.nodes else ()
+        start, taken = len(self.nodes), {node.name for node in self.nodes}
+        box = unique(step.name, taken, LONGEST_NAME)  # as its own node, which follows
+        graph = renamed(made.definition.graph, names, first, box)
+        self.nodes += graph.nodes
+        self.ends_of_included = graph.terminals
+        known = made.recorded
+        self.values += known.values
+        self.starts += [None if one is None else one + origin for one in known.starts]
+        self.ends += [None if one is None else one + origin for one in known.ends]
+        self.attempts |= {start + index: one for index, one in known.attempts.items()}
+        self.errors |= {start + index: one for index, one in known.errors.items()}
+        self.cached |= {start + index for index in known.cached}
+        self.caught |= {start + index for index in known.caught}
+        self.skipped |= {start + index for index in known.skipped}
+        self.failed_items |= {names[name]: one for name, one in known.failed_items.items()}
+        self.totals |= {names[name]: one for name, one in known.totals.items()}
+
     def _visit(self, route: Route, state: dict[str, Any]) -> _Next:
+        if route.step.includes is not None:
+            return self._include(route, state)
         index = self._arrive(route)
         given = {} if self.failure is None else {FAILURE: self.failure}
         self.failure = None
         asked = given if FAILURE in route.takes else {}
         key = self._key(route, index, {**state, **asked})
-        is_given = self.answers is not None and self.answers.has(self.nodes[index])
+        is_given = self.answers is not None and self.answers.has(self._node(index))
         known = None if self.cache is None or is_given else self.cache.find(key)
         if known is not None:
             following, after, seconds = known.value
@@ -306,7 +427,7 @@ class _Walk:
         if step.options.callback:
             assert self.answers is not None
             context = self._context(route, index)
-            answer = self.answers.of(self.nodes[index], context, listed=route.listed)
+            answer = self.answers.of(self._node(index), context, listed=route.listed)
             return next(iter(route.targets), None), self._sent({**received, step.name: answer}), 0
         following, after = moved(returned, state, route.next_key, route.default_next, step.name)
         seconds = seconds_before(returned)
@@ -323,14 +444,7 @@ class _Walk:
         return ReturnUpdates(started.next, **({started.result: value} if started.result else {}))
 
     def _context(self, route: Route, index: int) -> RunContext:
-        declared = {one.name: one.default for one in self.definition.parameters}
-        given = {
-            name: value
-            for name, value in {**declared, **self.given}.items()
-            if value is not REQUIRED
-        }
-        if self.serializer is not None:
-            given = {name: self.serializer.freeze(value) for name, value in given.items()}
+        given = self._parameters()
         identity = Identity(self.definition.name, self.settings, given, self.serializer)
         call = self.called(route, index)
         token = f"{call.node}/{call.attempt}" if route.step.options.callback else None
@@ -343,6 +457,18 @@ class _Walk:
             index: Index of the visit.
         """
         return Call(self.nodes[index].name, None, self.attempts.get(index, 1))
+
+    def _parameters(self) -> dict[str, Any]:
+        """Return what ``run_context()`` returns as the parameters, perhaps serialized."""
+        declared = {one.name: one.default for one in self.definition.parameters}
+        given = {
+            name: value
+            for name, value in {**declared, **self.given}.items()
+            if value is not REQUIRED
+        }
+        if self.serializer is not None:
+            given = {name: self.serializer.freeze(value) for name, value in given.items()}
+        return given
 
     def _failed(
         self, route: Route, index: int, error: BaseException, began: float, retries: Retries
@@ -386,14 +512,22 @@ class _Walk:
         serializer = self.serializer
         return {name: serializer.thaw(serializer.freeze(value)) for name, value in state.items()}
 
-    def _arrive(self, route: Route) -> int:
+    def _node(self, index: int) -> Node:
+        """Return the node of a visit."""
+        node = self.nodes[index]
+        assert isinstance(node, Node)
+        return node
+
+    def _arrive(self, route: Route, began: float | None = None) -> int:
         taken = {node.name for node in self.nodes}
-        name = unique(route.step.name, taken, LONGEST_NAME)
-        after = (self.nodes[-1].name,) if self.nodes else ()
-        step = route.step
-        self.nodes.append(Node(name, step, (), (), after, step.options.retry, step.place))
+        step, name = route.step, unique(route.step.name, taken, LONGEST_NAME)
+        after = self.ends_of_included or ((self.nodes[-1].name,) if self.nodes else ())
+        box = () if step.includes is None else (name,)
+        node = Node(name, step, (), (), after, step.options.retry, step.place, box=box)
+        self.ends_of_included = ()
+        self.nodes.append(node)
         self.values.append(NOTHING)
-        self.starts.append(self.elapsed())
+        self.starts.append(self.elapsed() if began is None else began)
         self.ends.append(None)
         return len(self.nodes) - 1
 
@@ -411,7 +545,7 @@ class _Walk:
 
     def run(self) -> Run:
         """Return the run so far."""
-        nodes, last = tuple(self.nodes), None if self.last is None else self.nodes[-1]
+        nodes, last = tuple(self.nodes), None if self.last is None else self._node(-1)
         graph = Graph(nodes if last is None else nodes[:-1])
         return Run(
             replace(
@@ -422,9 +556,11 @@ class _Walk:
             ends=list(self.ends),
             attempts=dict(self.attempts),
             errors=dict(self.errors),
+            skipped=frozenset(self.skipped),
             cached=frozenset(self.cached),
             caught=frozenset(self.caught),
-            failed_items={},
+            failed_items=dict(self.failed_items),
+            totals=dict(self.totals),
             duration=self.elapsed(),
         )
 
@@ -440,7 +576,7 @@ class _Walk:
         """Send an event to the listener, if there is one."""
         if self.listener is None:
             return
-        node = None if index is None else self.nodes[index]
+        node = None if index is None else self._node(index)
         event = Event(
             kind,
             node=name if node is None else node.name,

@@ -49,6 +49,8 @@ class Settings:
         refs: Values of references to Terraform.
         s3: Returns a client of S3, for maps over datasets.
         recording: What the run records for its report.
+        parameters: What ``run_context()`` returns as the parameters, unless those of the run: an
+            included pipeline has those of the run around it.
     """
 
     options: Mapping[Step, StepOptions] = field(default_factory=dict)
@@ -64,6 +66,7 @@ class Settings:
     refs: Mapping[TerraformRef, str] = field(default_factory=dict)
     s3: Callable[[], Any] | None = None
     recording: Recording = field(default_factory=Recording, repr=False, compare=False)
+    parameters: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         scale: Any = self.wait_scale

@@ -24,11 +24,9 @@ from .bindings import (
 from .declarations import Option
 from .findings import Finding, Severity, findings_of, raise_errors
 from .graph import (
-    REQUIRED,
     AnyNode,
     Condition,
     Definition,
-    FlowParameter,
     Graph,
     Map,
     Node,
@@ -40,10 +38,11 @@ from .graph import (
 from .names import shortened
 from .options import MapOptions, PipelineOptions, StepOptions, options
 from .outcomes import MapItems, Outcome, Status
+from .parameters import REQUIRED, FlowParameter
 from .requirements import PackageSet, package_sets
 from .retries import RetryConfig
 from .routes import FAILURE, ORIGINAL_INPUT, Route, Routes, Test, Transition
-from .steps import StartedPipeline, Step
+from .steps import IncludedPipeline, StartedPipeline, Step
 from .terraform_refs import TerraformRef, TextOrRef
 from .triggers import EventPattern, PipelineDone, S3Created, Schedule, Trigger
 
@@ -63,6 +62,7 @@ __all__ = [
     "FlowParameter",
     "Graph",
     "Group",
+    "IncludedPipeline",
     "Item",
     "Key",
     "Literal",

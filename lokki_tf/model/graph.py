@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from lokki_tf.errors import CycleError, Place
 
@@ -14,6 +14,7 @@ from .alarms import Alarms
 from .bindings import Binding, Dataset, Literal, Output, Parameter, leaves, outputs_in
 from .durations import duration
 from .options import MapOptions
+from .parameters import REQUIRED, FlowParameter
 from .retries import ErrorType, RetryConfig
 from .routes import Routes
 from .steps import StartedPipeline, Step
@@ -82,6 +83,8 @@ class Node(Dependent):
             false the node is skipped, and nodes that use its result receive ``None``.
         catch: Errors that make a ``Failure`` the result, after the retries.
         box: Names of the sub-pipelines that contain it, outermost first.
+        around: Errors that are listed around it and may be those of this node: in an included
+            pipeline whose errors lead to other steps, each list of all its nodes and of the routes.
     """
 
     name: str
@@ -94,11 +97,13 @@ class Node(Dependent):
     when: Condition | None = None
     catch: tuple[ErrorType, ...] = ()
     box: tuple[str, ...] = ()
+    around: tuple[tuple[ErrorType, ...], ...] = ()
 
     @property
     def listed(self) -> tuple[tuple[ErrorType, ...], ...]:
-        """The errors that its retriers and its catcher list, each list by itself."""
-        return (*(one.exceptions for one in self.retry), *((self.catch,) if self.catch else ()))
+        """The errors that retriers and catchers list, each list by itself."""
+        own = (*(one.exceptions for one in self.retry), *((self.catch,) if self.catch else ()))
+        return (*own, *self.around)
 
     @property
     def bindings(self) -> tuple[Binding, ...]:
@@ -246,32 +251,6 @@ class Graph:
         return tuple(dict.fromkeys(of))
 
 
-class _Required:
-    def __repr__(self) -> str:
-        return "required"
-
-
-REQUIRED: Final = _Required()
-"""The default of a flow parameter that has none."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FlowParameter:
-    """A parameter of a run.
-
-    Args:
-        name: Its name.
-        kind: The required type of a value; ``Any`` allows all.
-        default: Its value if none is given, or ``REQUIRED``.
-        place: Source location of its declaration.
-    """
-
-    name: str
-    kind: Any
-    default: Any = REQUIRED
-    place: Place | None = None
-
-
 def signature(parameters: tuple[FlowParameter, ...], flow: str) -> str:
     """Format a flow's signature as in Python."""
     listed = [
@@ -301,7 +280,8 @@ class Definition:
         tags: Tags of every resource.
         place: Source location of the pipeline.
         parameters: The parameters of a run.
-        routes: The steps of a routed pipeline; its graph is empty.
+        routes: The steps of a routed pipeline; its graph has the nodes of included pipelines only,
+            see :meth:`included`.
         on_failure: Notified when an execution fails: a step, or the ARN of an SNS topic.
         timeout_seconds: Longest duration of a run; ``None`` for no limit.
         alarms: Alarms about its executions.
@@ -338,14 +318,13 @@ class Definition:
     @property
     def catches(self) -> bool:
         """Whether an error of a step can become a ``Failure``."""
-        if self.routes is not None:
-            return any(route.catches for route in self.routes.routes)
-        return any(node.catch for node in self.graph.walk())
+        routes = () if self.routes is None else self.routes.routes
+        return any(one.catches for one in routes) or any(one.catch for one in self.graph.walk())
 
     @property
     def steps(self) -> tuple[Step, ...]:
         """The steps in use, each once; conditions of jobs, cleanup and ``on_failure`` last."""
-        steps = self.graph.steps if self.routes is None else self.routes.steps
+        steps = (*(self.routes.steps if self.routes else ()), *self.graph.steps)
         conditions = (one.condition for one in self.graph.steps if one.condition is not None)
         cleanup = () if self.cleanup is None else (self.cleanup.step,)
         notified = (self.on_failure,) if isinstance(self.on_failure, Step) else ()
@@ -391,9 +370,31 @@ class Definition:
         names = {one.limit.name for one in maps if one.limit is not None}
         return tuple(one for one in self.parameters if one.name in names)
 
+    def included(self, step: Step) -> Definition:
+        """Return the pipeline that is included as a step of this routed pipeline.
+
+        Args:
+            step: The step.
+        """
+        assert step.includes is not None
+        assert self.routes is not None
+        nodes = tuple(node for node in self.graph.nodes if node.box[:1] == (step.name,))
+        graph, route = Graph(nodes), self.routes.by_name[step.name]
+        if route.catches:
+            listed = (one for node in graph.walk() for one in node.listed)
+            caught = (errors for _, errors in route.catches)
+            graph = _listing(graph, tuple(dict.fromkeys((*listed, *caught))))
+        return Definition(self.name, graph, place=step.place, parameters=step.includes.parameters)
+
+    @property
+    def inclusions(self) -> tuple[Step, ...]:
+        """The steps of a routed pipeline that are included pipelines."""
+        routes = self.routes.routes if self.routes else ()
+        return tuple(one.step for one in routes if one.step.includes is not None)
+
     @property
     def whole(self) -> Graph:
-        """The graph, with the cleanup step after all others; empty for a routed pipeline."""
+        """The graph, with the cleanup step after all others, unless the pipeline is routed."""
         if self.cleanup is None or self.routes is not None:
             return self.graph
         last = replace(self.cleanup, after=self.graph.terminals)
@@ -402,6 +403,17 @@ class Definition:
 
 def _parameters(started: StartedPipeline) -> tuple[tuple[str, Binding], ...]:
     return tuple((name, Parameter(source)) for name, source in started.takes)
+
+
+def _listing(graph: Graph, around: tuple[tuple[ErrorType, ...], ...]) -> Graph:
+    """Return a graph whose nodes have errors that are listed around them."""
+
+    def listing(node: AnyNode) -> AnyNode:
+        if isinstance(node, Map):
+            return replace(node, body=_listing(node.body, around))
+        return replace(node, around=around) if isinstance(node, Node) else node
+
+    return Graph(tuple(map(listing, graph.nodes)))
 
 
 def topological_order(predecessors: Mapping[str, Collection[str]]) -> list[str]:

@@ -153,7 +153,19 @@ class Routes:
         """Whether a run accepts any parameters, as the first step does with ``**kwargs``."""
         return self.start not in self.by_name or self.by_name[self.start].takes_more
 
+    def repeats(self, name: str) -> bool:
+        """Return whether a run can come back to a step.
+
+        Args:
+            name: The step's name.
+        """
+        seen = list(self.by_name[name].reaches)
+        for one in seen:
+            known = self.by_name.get(one)
+            seen += [each for each in (known.reaches if known else ()) if each not in seen]
+        return name in seen
+
     @property
     def steps(self) -> tuple[Step, ...]:
         """The steps with code, each once."""
-        return tuple(route.step for route in self.routes if route.step.starts is None)
+        return tuple(route.step for route in self.routes if route.step.has_code)

@@ -10,6 +10,7 @@ from lokki_tf.errors import Place
 
 from .names import shortened
 from .options import StepOptions
+from .parameters import FlowParameter
 from .terraform_refs import TerraformRef, TextOrRef
 
 _NAME_LENGTH = 80
@@ -51,6 +52,27 @@ class StartedPipeline:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class IncludedPipeline:
+    """A pipeline that is a step of a routed pipeline: its nodes are those in the step's box.
+
+    Args:
+        name: Its name.
+        parameters: Its parameters; their names begin with the step's name and a dot.
+        takes: From these to the names of the values in the state.
+        ends: Names of the nodes whose results are the pipeline's; of several, a tuple.
+        result: The name of its result in the state.
+        next: The next step; ``None`` if the routed pipeline ends.
+    """
+
+    name: str
+    parameters: tuple[FlowParameter, ...]
+    takes: tuple[tuple[str, str], ...]
+    ends: tuple[str, ...]
+    result: str
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Step:
     """A named function with its options. Steps are compared by identity.
 
@@ -65,6 +87,8 @@ class Step:
         written: Its name in the code that makes it, if a pipeline around it gave it another one.
         starts: The pipeline that it starts; its function runs that pipeline locally then, and it
             has no code of its own in AWS.
+        includes: The pipeline that runs as this step of a routed pipeline; it has no code of its
+            own then, either.
     """
 
     name: str
@@ -76,6 +100,12 @@ class Step:
     condition: Step | None = None
     written: str | None = None
     starts: StartedPipeline | None = None
+    includes: IncludedPipeline | None = None
+
+    @property
+    def has_code(self) -> bool:
+        """Whether it runs a function of the user's."""
+        return self.starts is None and self.includes is None
 
     @property
     def own_name(self) -> str:

@@ -743,7 +743,7 @@ def definition_of(
         cleanup, parameters = cleanup_of(given.get("cleanup"), graph, parameters, ends, place)
     else:
         cleanup = routed_cleanup(given.get("cleanup"), routes, place)
-    steps = [*(graph.steps if routes is None else routes.steps)]
+    steps = [*(routes.steps if routes else ()), *graph.steps]
     steps += [] if cleanup is None else [cleanup.step]
     return Definition(
         name,

@@ -36,11 +36,13 @@ def inline_limits(definition: Definition) -> Inline:
     from lokki_tf.asl import quotas
 
     routes = definition.routes
+    near = _has_inline_maps(definition.graph)
     if routes is None:
-        near = _has_inline_maps(definition.graph)
         retries = [_retries(node.retry) for node in definition.whole.walk()]
+    elif definition.inclusions:
+        nodes = [_retries(node.retry) for node in definition.graph.walk()]
+        retries = [*nodes, *(_retries(one.options.retry) for one in routes.steps)] * routes.limit
     else:
-        near = False
         most_retries = max((_retries(one.options.retry) for one in routes.steps), default=0)
         retries = [most_retries] * routes.limit
     most = sum(_EVENTS_OF_STEP + _EVENTS_OF_RETRY * number for number in retries)

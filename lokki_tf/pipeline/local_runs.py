@@ -79,13 +79,14 @@ def run_locally(
                 return skipped
             if definition.routes is not None:
                 return run_routes(
-                    definition,
+                    with_known_arguments(definition, settings.refs),
                     given,
                     settings=settings,
                     strict=strict,
                     on_event=listener,
                     cache=cache,
                     answers=known,
+                    inline=inline,
                 )
             return run(
                 with_known_arguments(definition, settings.refs),

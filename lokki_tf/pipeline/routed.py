@@ -13,7 +13,7 @@ from lokki_tf.authoring.routes import Registry
 from lokki_tf.authoring.stepped import Stepped
 from lokki_tf.checks.routes import as_warnings, check_routes
 from lokki_tf.errors import BindingError
-from lokki_tf.model import REQUIRED, FlowParameter, Graph, Step
+from lokki_tf.model import REQUIRED, FlowParameter, Step
 from lokki_tf.model.signatures import signature_of
 from lokki_tf.tracebacks import ends_at_caller
 
@@ -21,6 +21,7 @@ from .base import Pipeline, definition_of
 from .failure_notices import notified
 from .limits import inline_limits, refuse_large
 from .local_runs import settings_of
+from .refs import with_known_arguments
 from .starts import own_answers, with_starts
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Functions(Registry):
             routes = self.routes
             made = definition_of(
                 self._options,
-                Graph(()),
+                self.included,
                 name=self._name,
                 place=self._place,
                 parameters=_parameters(routes),
@@ -143,12 +144,13 @@ class Functions(Registry):
             if skipped is not None:
                 return skipped.result
             return run_routes(
-                definition,
+                with_known_arguments(definition, settings.refs),
                 data,
                 start=step,
                 on_event=listener,
                 settings=settings,
                 answers=own_answers(definition, answers),
+                inline=inline_limits(definition),
             ).result
 
     def _takes(self, step: str | None, name: str) -> bool:
@@ -229,6 +231,7 @@ class MicroFunctions(Functions, Pipeline):
         given = {"max_steps": functions.max_steps, "name": functions._name, **options}
         made = cls(functions.beginner, **given)
         made.registered = dict(functions.registered)
+        made.inclusions = dict(functions.inclusions)
         return made
 
     def changed(
@@ -242,8 +245,10 @@ class MicroFunctions(Functions, Pipeline):
         """
         made = copy.deepcopy(self)
         made.registered = {
-            name: (change(step), ways) for name, (step, ways) in self.registered.items()
+            name: (step if step.includes else change(step), ways)
+            for name, (step, ways) in self.registered.items()
         }
+        made.inclusions = {name: one.changed(change) for name, one in self.inclusions.items()}
         made._options = {
             option: change(given) if isinstance(given, Step) else given
             for option, given in self._options.items()
@@ -257,7 +262,8 @@ class MicroFunctions(Functions, Pipeline):
             f"{self.name!r} is a pipeline whose steps return their next steps, and cannot be part "
             "of another one",
             place=place,
-            remedy="include a pipeline of calls or tasks, or a flow",
+            remedy="include a pipeline of calls or tasks, or a flow; or start this one with "
+            f"start_pipeline({self.name!r})",
         )
 
     def __lokki_included__(self, place: Place) -> NoReturn:
@@ -285,14 +291,16 @@ class MicroFunctions(Functions, Pipeline):
         """
         from lokki_tf.runtime import run
 
-        step = self._routes.by_name.get(event.get("node", ""))
+        steps = {name: one.step for name, one in self._routes.by_name.items()}
+        steps |= {one.name: one.step for one in self.graph.walk()}
+        step = steps.get(event.get("node", ""))
         if step is None:
             raise BindingError(
                 f"the event is for {event.get('node')!r}, which does not exist",
                 place=self._place,
-                remedy=f"there are {', '.join(self._routes.by_name)}",
+                remedy=f"there are {', '.join(steps)}",
             )
-        return run(step.step.function, event, context)
+        return run(step.function, event, context)
 
     def __repr__(self) -> str:
         return f"<MicroFunctions {self.name!r} from {self.beginner!r}>"
@@ -305,6 +313,13 @@ def _parameters(routes: Routes) -> tuple[FlowParameter, ...]:
         return ()
     if first.step.starts is not None:
         return tuple(FlowParameter(name, Any) for name in first.takes)
+    if first.step.includes is not None:
+        declared = {one.name: one for one in first.step.includes.parameters}
+        pairs = ((source, declared[name]) for name, source in first.step.includes.takes)
+        return tuple(
+            FlowParameter(source, one.kind, REQUIRED if first.takes[source] else one.default)
+            for source, one in dict(pairs).items()
+        )
     parameters = signature_of(first.step.function).parameters
     hints = hints_of(first.step.function)
     return tuple(

@@ -63,6 +63,8 @@ def of_event(
         opened: Returns the parts of the call's card; ``None`` outside of the call.
     """
     own, given = event["context"], event.get("given", event.get("input")) or {}
+    if "around" in own:  # in an included pipeline, the input of the run
+        given = given[own["around"]]
     return RunContext(
         run_id=event["run"],
         pipeline=own["pipeline"],

@@ -35,7 +35,8 @@ and gets the envelope of the result. Only ``node``, ``run``, ``store`` and ``inl
   ``{"met": true, "result": null}``, or ``false`` with the envelope of the job's result;
 - ``at``: of a job, the beginning of the names of its own objects, see :mod:`.jobs`;
 - ``context``: what :func:`.context.run_context` returns in addition to the fields above: the
-  pipeline's name, ``started``, the ``attempt`` from 0, and envelopes of ``parameters``; in events
+  pipeline's name, ``started``, the ``attempt`` from 0, and envelopes of ``parameters``, which are
+  looked up in ``given``, or in its part that ``around`` names; in events
   of steps whose code contains that name; and the ``token`` of a step with ``callback=True``, whose
   result is the answer to it;
 - ``instant``: the result is a time until which a state waits; the envelope contains it as well;

@@ -157,6 +157,9 @@ def of_item(envelope: Envelope, batch: int) -> Envelope:
 
 def _parameter(envelope: Envelope, given: Mapping[str, Any]) -> Envelope:
     name, kind = envelope["parameter"], envelope.get("kind")
+    if "packed" in envelope:  # of an included pipeline
+        packed: Envelope = given[name]
+        return {"value": own(packed["value"])} if "value" in packed else packed
     if name not in given:
         if "default" not in envelope:
             raise ValueError(f"the execution's input has no {name!r}, which the flow requires")

@@ -82,10 +82,21 @@ def taken(pipeline: str, takes: Mapping[str, str], state: Mapping[str, Any]) -> 
     """
     for name, source in takes.items():
         if source not in state:
-            raise TypeError(
-                f"the state has no {source!r}, which is parameter {name!r} of pipeline {pipeline!r}"
-            )
+            raise not_in_state(source, name, pipeline)
     return {name: state[source] for name, source in takes.items()}
+
+
+def not_in_state(source: str, name: str, pipeline: str) -> TypeError:
+    """Return the error for a parameter that is not in the state of a routed pipeline.
+
+    Args:
+        source: The name that the state does not have.
+        name: The parameter's name.
+        pipeline: The pipeline's name.
+    """
+    return TypeError(
+        f"the state has no {source!r}, which is parameter {name!r} of pipeline {pipeline!r}"
+    )
 
 
 def has_objects(value: Any) -> bool:

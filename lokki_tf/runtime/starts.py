@@ -15,6 +15,10 @@ of a step's event (:mod:`.handler`), and::
 - ``takes`` and ``update``: of a routed pipeline, whose event also has the fields that
   :mod:`.routed` describes: the parameters, each with the name of the value in the state, and the
   name of the result there; ``next`` is the next step;
+- ``{"starts": "given", "takes": {…}, "defaults": {…}, "room": 64000}`` makes the parameters of a
+  pipeline that is included in a routed one: their envelopes, from the state and the defaults; and
+  the input of the execution under the name in ``around``, if it is there.
+  ``{"starts": "added", "output": {…}, "ends": […]}`` adds its result to the state;
 - ``failed``: what Step Functions reports of the failed execution, which is raised as
   :class:`.failure.PipelineFailed`, unless the execution of this pipeline was redriven since.
 """
@@ -34,6 +38,7 @@ from .started import (
     failed_text,
     input_of,
     last_results,
+    not_in_state,
     not_json,
     result_of,
     taken,
@@ -60,6 +65,10 @@ def handle(event: dict[str, Any], context: Any = None) -> Any:
         ValueError: If they are too large, or the result cannot be received.
         PipelineFailed: If the event describes that the pipeline has failed.
     """
+    if event["starts"] == "given":
+        return _given(event)
+    if event["starts"] == "added":
+        return _added(event)
     if event["starts"] == "parameters":
         return _routed_parameters(event) if "takes" in event else _parameters(event)
     if event["starts"] == "result":
@@ -120,23 +129,102 @@ def _routed_parameters(event: dict[str, Any]) -> dict[str, Any]:
 
 def _routed_result(event: dict[str, Any]) -> dict[str, Any]:
     """Return the next step and its state, of which other values are not read."""
-    from functools import partial
+    from .routed import envelopes_of
 
-    from .routed import FRAME, envelopes_of, whole_state
-
-    write = partial(keep_object, event)
     each, update = envelopes_of(event), event["update"]
     value = result_of(event["pipeline"], event["output"])  # refused also where it is not used
     if update is not None:
-        others = ((name, one) for name, one in each.items() if name != update and "value" in one)
-        taken_up = sum(len(json.dumps(one["value"])) + len(name) + FRAME for name, one in others)
-        each = {**each, update: pack(value, max(0, event["inline"] - taken_up), write)}
+        each = _updated(event, each, update, {"value": value})
+    return _moved(event, each)
+
+
+def _updated(
+    event: dict[str, Any], each: Mapping[str, Envelope], update: str, result: Envelope
+) -> dict[str, Envelope]:
+    """Return the envelopes of the state with a result, inline if there is room."""
+    from functools import partial
+
+    from .routed import FRAME
+
+    others = ((name, one) for name, one in each.items() if name != update and "value" in one)
+    taken_up = sum(len(json.dumps(one["value"])) + len(name) + FRAME for name, one in others)
+    if "value" in result:
+        room = max(0, event["inline"] - taken_up)
+        result = pack(result["value"], room, partial(keep_object, event))
+    return {**each, update: result}
+
+
+def _moved(event: dict[str, Any], each: dict[str, Envelope]) -> dict[str, Any]:
+    """Return the next step and its state, or the state as the result of the run."""
+    from functools import partial
+
+    from .routed import whole_state
+
+    write = partial(keep_object, event)
     if event["next"] is not None:
         state = whole_state(each, write)
         return {"next": event["next"], "state": state, "taken": event.get("taken", 0) + 1}
     items = {str(index): one for index, one in enumerate(each.values())}
     whole = {"make": "dict", "keys": {"value": [*each]}, "items": items}
     return {"next": None, "result": {event["node"]: whole}}
+
+
+def _given(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the state, and the parameters of an included pipeline."""
+    from functools import partial
+
+    from . import store
+    from .parameters import json_bytes
+    from .routed import FAILURE, envelopes_of, whole_state
+    from .routes import TooManySteps, too_many
+
+    if event.get("taken", 0) >= event["route"]["limit"]:
+        raise TooManySteps(too_many(event["route"]["limit"], event["node"]))
+    each, write = envelopes_of(event), partial(keep_object, event)
+    known = {**each, **({FAILURE: event["failure"]} if "failure" in event else {})}
+    given = dict(event["defaults"])
+    for name, source in event["takes"].items():
+        if source in known:
+            given[name] = known[source]
+        elif name not in given:
+            raise not_in_state(source, name[len(event["node"]) + 1 :], event["pipeline"])
+    rest = {event["around"]: event["input"]} if "around" in event else {}
+    sizes = {name: json_bytes(one) for name, one in given.items()}
+    left = event["room"] - json_bytes(rest) - sum(sizes.values())
+    for name in sorted(sizes, key=sizes.__getitem__, reverse=True):
+        if left >= 0:
+            break
+        # The envelope itself, which may have many references.
+        text = json.dumps(given[name]).encode()
+        given[name] = {"at": store.keep(store.folder_of(event), "envelope.json", text)}
+        left += sizes[name] - json_bytes(given[name])
+    state = event["state"] if "state" in event else whole_state(each, write)
+    return {"state": state, "taken": event.get("taken", 0), "given": {**rest, **given}}
+
+
+def _added(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the next step and the state with the result of an included pipeline."""
+    from . import maps, store
+    from .routed import envelopes_of
+
+    ends = [
+        maps.expanded(_alone(event["output"][name]), store.read, store.read_all)
+        for name in event["ends"]
+    ]
+    result: Envelope = {"value": None}
+    if len(ends) == 1:
+        result = ends[0]
+    elif ends:
+        items = {str(index): one for index, one in enumerate(ends)}
+        result = {"make": "tuple", "items": items}
+    return _moved(event, _updated(event, envelopes_of(event), event["update"], result))
+
+
+def _alone(envelope: Envelope) -> Envelope:
+    """Return an envelope without what only maps and waits read."""
+    if "make" in envelope or "value" not in envelope:
+        return envelope
+    return {"value": envelope["value"]}
 
 
 def _result(event: dict[str, Any]) -> Envelope:

@@ -136,7 +136,7 @@ class StackPlan:
     def called(self) -> tuple[Function, ...]:
         """The functions that the state machine calls: without one for ``on_failure=`` only."""
         routes, graph = self.definition.routes, self.definition.graph
-        steps = [*(graph.steps if routes is None else routes.steps)]
+        steps = [*(routes.steps if routes else ()), *graph.steps]
         steps += [step.condition for step in steps if step.condition is not None]
         steps += [self.definition.cleanup.step] if self.definition.cleanup else []
         return tuple(one for one in self.functions if one.step in steps)
@@ -234,7 +234,7 @@ def _helpers(definition: Definition) -> tuple[Helper, ...]:
         wanted.append(("notices", "failure_notices", 900, ""))
     if any(step.is_job for step in definition.steps):
         wanted.append(("job_errors", "job_errors", 60, JOB_ERRORS_PLACEHOLDER))
-    if definition.started:
+    if definition.started or definition.inclusions:
         wanted.append(("starts", "starts", 60, STARTS_PLACEHOLDER))
     if definition.triggers:
         wanted.append(("triggers", "triggers", 60, ""))

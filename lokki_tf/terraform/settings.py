@@ -61,7 +61,7 @@ def with_settings(definition: Definition, config: Config) -> Definition:
         changed = tuple(
             replace(one, step=_of_stage(one.step, one.step.starts, config.stage))
             if one.step.starts is not None
-            else replace(one, step=steps[one.step])
+            else (replace(one, step=steps[one.step]) if one.step.has_code else one)
             for one in routes.routes
         )
         routes = replace(routes, routes=changed)

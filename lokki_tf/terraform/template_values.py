@@ -61,7 +61,7 @@ def template_values(
     if any(step.is_job for step in functions):
         function = helper_name(name, "job_errors")
         values[JOB_ERRORS_PLACEHOLDER] = account.arn("lambda", f"function:{function}")
-    if machine is not None and machine.machines:
+    if machine is not None and (machine.machines or definition.inclusions):
         function = helper_name(name, "starts")
         values[STARTS_PLACEHOLDER] = account.arn("lambda", f"function:{function}")
         values |= started_values(definition, machine.machines, account, shared)

@@ -125,7 +125,7 @@ def test_failures_agree(made: tuple[Pipeline, str | None], deployment: Deploymen
     agree_on_failure(*made, deployment)
 
 
-@given(made=routed(started=True, answered=True))
+@given(made=routed(started=True, answered=True, included=True))
 @settings(
     max_examples=EXAMPLES // 6,
     deadline=None,

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
-from lokki_tf.errors import OptionError, Place, RouteError
-from lokki_tf.model import FAILURE, Finding, Route, Routes, Step, StepOptions, raise_errors
+from lokki_tf.errors import NamingError, OptionError, Place, RouteError
+from lokki_tf.model import FAILURE, Finding, Graph, Route, Routes, Step, StepOptions, raise_errors
 from lokki_tf.tracebacks import ends_at_caller
 
 from ..options import caught_routes
 from ..places import calling_place
 from ..starts import start_retriers, started_pipeline, starting_step
 from ..step import make_step
+from .including import Inclusion, included
 from .properties import options_of
 from .returns import Ways
 from .route import route_of
@@ -54,6 +55,8 @@ class Registry:
         self.max_steps = max_steps
         self.registered: dict[str, tuple[Step, Ways]] = {}
         """The steps by name, each with the ways on from it that ``fn`` declares."""
+        self.inclusions: dict[str, Inclusion] = {}
+        """The included pipelines by the names of their steps."""
 
     def fn(
         self,
@@ -130,28 +133,77 @@ class Registry:
         """
         place = calling_place()
         started = started_pipeline(pipeline, place)
-        _refuse(
-            isinstance(parameters, str)
-            or not isinstance(parameters, Mapping | Sequence)
-            or not all(isinstance(one, str) for one in (*parameters, *_values(parameters))),
-            f"start_pipeline({pipeline!r}, …) requires names of values in the state, got "
-            f"{parameters!r}",
-            f'write start_pipeline({pipeline!r}, ["day"]), or {{"day": "date"}} for other names',
-            place,
-        )
-        for what, given in (("name", name), ("result", result), ("next", next)):
-            _refuse(
-                given is not None and (not isinstance(given, str) or not given),
-                f"start_pipeline({what}={given!r}): {what} must be a name",
-                f'write a text, for example {what}="prices"',
-                place,
-            )
+        _refuse_names(f"start_pipeline({pipeline!r}, …)", parameters, place)
+        _refuse_texts("start_pipeline", place, name=name, result=result, next=next)
         takes = parameters if isinstance(parameters, Mapping) else {one: one for one in parameters}
         started = replace(started, takes=tuple(takes.items()), result=result, next=next)
         options = StepOptions(retry=() if retry is None else start_retriers(retry, place))
         step = starting_step(started, name or started.name, place, options)
         caught = caught_routes(catch, place)
         self.registered[step.name] = step, Ways(step.name, next, "$next", next is None, caught)
+
+    def include(
+        self,
+        pipeline: Any,
+        parameters: Mapping[str, str] | Sequence[str] | None = None,
+        *,
+        name: str | None = None,
+        result: str | None = None,
+        next: str | None = None,  # noqa: A002  # as of chains
+        catch: Mapping[Catch | tuple[Catch, ...] | bool, str] | None = None,
+    ) -> None:
+        """Register a step that runs the steps of another pipeline, which become part of this one.
+
+        The other pipeline is a flow, or one of calls or tasks. Its parameters are values of the
+        state, of any type. Its result, a tuple if several steps are last, is added to the state.
+
+        Args:
+            pipeline: The pipeline.
+            parameters: Names of values in the state that become its parameters; a dict if the
+                parameters have other names: ``{"day": "date"}`` passes ``date`` as ``day``. By
+                default each parameter is the value of its own name, and those with a default may be
+                missing.
+            name: The step's name, the prefix of the names of its steps; by default the pipeline's.
+            result: The name under which the result is added to the state; by default the step's
+                name, with ``_`` in the place of ``-``.
+            next: The next step; without it, this pipeline ends.
+            catch: As for :meth:`fn`; the errors are those of the other pipeline's steps.
+
+        Raises:
+            BindingError: If the pipeline cannot be part of another one, or has no such parameter.
+            OptionError: If an argument has the wrong type.
+        """
+        place = calling_place()
+        _refuse_names(f"include({pipeline!r}, …)", parameters or (), place)
+        _refuse_texts("include", place, name=name, result=result, next=next)
+        made = included(pipeline, parameters, place, name=name, result=result, next_step=next)
+        ways = Ways(made.step.name, next, "$next", next is None, caught_routes(catch, place))
+        self.registered[made.step.name] = made.step, replace(ways, optional=made.optional)
+        self.inclusions[made.step.name] = made
+
+    @property
+    def included(self) -> Graph:
+        """The nodes of all included pipelines.
+
+        Raises:
+            NamingError: If one of their steps has the name of a step of this pipeline.
+        """
+        found = [one for one in self.inclusions.values() if self._is_in_use(one)]
+        graph = Graph(tuple(node for one in found for node in one.graph.nodes))
+        for step in graph.steps:
+            if step.name in self.registered:
+                place = self.registered[step.name][0].place
+                raise NamingError(
+                    f"step {step.name!r} of an included pipeline has the name of the step at "
+                    f"{place}",
+                    place=step.place,
+                    remedy='include the pipeline under another name: include(…, name="…")',
+                )
+        return graph
+
+    def _is_in_use(self, one: Inclusion) -> bool:
+        """Return whether a step is still registered, and was not replaced."""
+        return self.registered.get(one.step.name, (None,))[0] is one.step
 
     @property
     def routes(self) -> Routes:
@@ -179,7 +231,7 @@ class Registry:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return a registry of the same functions, to which more can be added independently."""
         other = copy.copy(self)
-        other.registered = dict(self.registered)
+        other.registered, other.inclusions = dict(self.registered), dict(self.inclusions)
         return other
 
 
@@ -194,6 +246,27 @@ def _with_failures(route: Route, takes: set[str]) -> Route:
 
 def _values(given: Any) -> Iterable[Any]:
     return given.values() if isinstance(given, Mapping) else ()
+
+
+def _refuse_names(call: str, parameters: Any, place: Place) -> None:
+    _refuse(
+        isinstance(parameters, str)
+        or not isinstance(parameters, Mapping | Sequence)
+        or not all(isinstance(one, str) for one in (*parameters, *_values(parameters))),
+        f"{call} requires names of values in the state, got {parameters!r}",
+        'write ["day"], or {"day": "date"} for other names',
+        place,
+    )
+
+
+def _refuse_texts(method: str, place: Place, **names: Any) -> None:
+    for what, given in names.items():
+        _refuse(
+            given is not None and (not isinstance(given, str) or not given),
+            f"{method}({what}={given!r}): {what} must be a name",
+            f'write a text, for example {what}="prices"',
+            place,
+        )
 
 
 def _refuse(unfit: bool, problem: str, remedy: str, place: Place | None = None) -> None:

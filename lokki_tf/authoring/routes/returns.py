@@ -36,6 +36,7 @@ class Ways:
         terminates: Whether the pipeline may end with the step.
         catches: Errors, each time with the next step after them.
         answered: Whether the step is answered from outside, so that what it returns is dropped.
+        optional: Of an included pipeline, the values of the state that may be missing.
     """
 
     step: str
@@ -44,6 +45,7 @@ class Ways:
     terminates: bool
     catches: tuple[tuple[tuple[ErrorType, ...], str], ...] = ()
     answered: bool = False
+    optional: frozenset[str] = frozenset()
 
 
 def transitions_of(

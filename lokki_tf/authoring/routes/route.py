@@ -7,7 +7,7 @@ from types import FunctionType
 from typing import Any
 
 from lokki_tf.errors import Place, RouteError
-from lokki_tf.model import Route, Step, Transition
+from lokki_tf.model import FAILURE, Route, Step, Transition
 from lokki_tf.model.sources import tree_of
 
 from .parameters import taken_by
@@ -32,6 +32,13 @@ def route_of(step: Step, ways: Ways) -> tuple[Route | None, list[RouteError]]:
         result = () if step.starts.result is None else (step.starts.result,)
         transition = Transition(step.starts.next, step.place, updates=result)
         takes = {source: True for _, source in step.starts.takes}
+        return Route(step, (transition, *caught), takes, terminates=ways.terminates), []
+    if step.includes is not None:
+        sources = [source for _, source in step.includes.takes]
+        takes = {source: source not in ways.optional for source in sources}
+        gone = (FAILURE,) if FAILURE in takes else ()
+        added = (step.includes.result,)
+        transition = Transition(step.includes.next, step.place, removes=gone, updates=added)
         return Route(step, (transition, *caught), takes, terminates=ways.terminates), []
     function: Any = inspect.unwrap(step.function)
     try:

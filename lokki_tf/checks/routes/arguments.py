@@ -34,7 +34,9 @@ def missing_arguments(passing: Passing) -> Iterator[Finding]:
                 "missing-argument",
                 f"{_MISSING}{_set(missing)} : caller history {list(history)} -> {step}",
                 last.place,
-                f"pass it there, or give it a default in def {step}(…)",
+                f"pass it there, or give it a default in def {step}(…)"
+                if route.step.has_code
+                else "pass it there, or name another value in parameters=",
                 error=BindingError,
             )
 
@@ -58,7 +60,8 @@ def unexpected_arguments(passing: Passing) -> Iterator[Finding]:
 def default_arguments(passing: Passing) -> Iterator[Finding]:
     """Check that an argument with a default is passed on some path, except to the first step."""
     for route in passing.reached:
-        names = () if route.step.name == passing.start else _optional(passing, route)
+        apart = route.step.name == passing.start or route.step.includes is not None
+        names = () if apart else _optional(passing, route)
         if names:
             yield Finding(
                 "default-argument",

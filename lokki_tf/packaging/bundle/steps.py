@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from lokki_tf.model import Binding, Definition, Graph, Step
+    from lokki_tf.model import Binding, Definition, FlowParameter, Graph, Step
 
 
 def package_steps(
@@ -58,9 +58,9 @@ def package_steps(
         TemplateError: If the template cannot be read.
     """
     template = read_template(str(template_file)) if template_file is not None else None
-    routed = definition.routes is not None
+    inside = {*definition.graph.steps}
     packages = {
-        step: package(one, template=template, routed=routed)
+        step: package(one, template=template, routed=bool(definition.routes and step not in inside))
         for step, one in cut_steps(definition).items()
     }
     asking, shared = context_steps(packages), dict[str, bytes]()
@@ -237,9 +237,20 @@ def _arriving(
     if definition.routes is None:
         _follow(definition.whole, defaults, made, arriving)
         return arriving
+    given = _of_values(
+        [
+            *(one.default for step in definition.inclusions for one in _declared(step)),
+            *(v for n in definition.graph.every() for one in n.bindings for v in _literals(one)),
+        ]
+    )
     for step, sources in arriving.items():  # each receives the state, with values of any other step
         sources.update({one: None for other in made if other is not step for one in made[other]})
+        sources.update(given)
     return arriving
+
+
+def _declared(step: Step) -> tuple[FlowParameter, ...]:
+    return () if step.includes is None else step.includes.parameters
 
 
 def _follow(

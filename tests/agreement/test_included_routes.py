@@ -1,0 +1,509 @@
+"""Pipelines that are steps of a routed one: the same results and errors locally and in AWS."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lokki_tf import (
+    DAG,
+    ConditionalReturns,
+    Failure,
+    Flow,
+    MicroFunctions,
+    Parameter,
+    Pipeline,
+    RetryConfig,
+    ReturnUpdates,
+    flow,
+    run_context,
+    start_pipeline,
+    step,
+    task,
+)
+from lokki_tf.errors import StepFailed
+from lokki_tf.operate.history import Tracker
+from lokki_tf.operate.visits import ItemCounts
+from lokki_tf.runtime.store import split
+from lokki_tf.testing import LocalAws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lokki_tf.local import Event
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[LocalAws]:
+    """A local AWS without delays."""
+    with LocalAws(retry_delay_scale=0.0, wait_scale=0.001) as account:
+        yield account
+        assert [one for one in account.iam_decisions if not one.allowed] == []
+
+
+@dataclass
+class Price:
+    """A class of the user's."""
+
+    amount: int
+
+
+class Refused(ValueError):
+    """An error of the user's."""
+
+
+class RefusedTwice(Refused):
+    """A subclass of it."""
+
+
+@step
+def load(day: str) -> list[int]:
+    return [len(day), 2]
+
+
+@step
+def clean(row: int, add: int = 0) -> int:
+    return row + add
+
+
+@step
+def total(rows: Any) -> int:
+    return sum(rows)
+
+
+@step
+def told(*values: Any) -> Any:
+    return [[type(one).__name__, one] for one in values]
+
+
+@step
+def priced(amount: int) -> Price:
+    return Price(amount)
+
+
+@step
+def doubled(price: Any) -> Price:
+    assert isinstance(price, Price)
+    return Price(2 * price.amount)
+
+
+@step(when=lambda value: value > 5)
+def large(value: int) -> int:
+    return value
+
+
+@step(catch=ValueError)
+def caught(value: int) -> int:
+    raise Refused(f"no {value}")
+
+
+@step(retry=RetryConfig(retries=1, delay=0, exceptions=(RefusedTwice,)))
+def refuses(kind: str) -> int:
+    if kind == "once":
+        raise Refused("once")
+    if kind == "twice":
+        raise RefusedTwice("twice")
+    if kind == "other":
+        raise LookupError("other")
+    return 5
+
+
+@step
+def parameters() -> Any:
+    context = run_context()
+    return [context.parameters, context.step, context.pipeline]
+
+
+@step
+def sized(size: int) -> str:
+    return "x" * size
+
+
+@step
+def length(value: str) -> int:
+    return len(value)
+
+
+@step(callback=True, timeout_seconds=60)
+def approve(value: int) -> Any: ...
+
+
+@step
+def other(value: Any) -> Any:
+    return value
+
+
+@flow
+def summed(day: str, add: int = 1):
+    return load(day).map(clean, add=add).agg(total)
+
+
+@flow
+def summed_inline(day: str, add: int = 1):
+    return load(day).map(clean, add=add, mode="inline").agg(total)
+
+
+@flow
+def two(day: str = "abcd"):
+    rows = load(day)
+    return rows, total(rows)
+
+
+@flow
+def mapped(day: str):
+    return load(day).map(clean, add=1)
+
+
+@flow
+def both(day: str):
+    rows = load(day)
+    return rows, rows.map(clean, mode="inline")
+
+
+@flow
+def nested(day: str):
+    return told(summed(day), summed(day, add=3), load(day)[0])
+
+
+@flow
+def with_price(price: Any, add: int = 1):
+    return doubled(price), told(add)
+
+
+@flow
+def maybe(value: int):
+    return large(value)
+
+
+@flow
+def maybe_two(value: int):
+    return large(value), told(value)
+
+
+@flow
+def failure(value: int):
+    return caught(value)
+
+
+@flow
+def refusing(kind: str):
+    return refuses(kind)
+
+
+@flow
+def asking():
+    return parameters()
+
+
+@flow
+def asking_in_map(day: str):
+    return load(day).map(asked_item)
+
+
+@step
+def asked_item(row: int) -> Any:
+    context = run_context()
+    return [context.parameters, context.item_index, row]
+
+
+@flow
+def big(size: int, text: str = ""):
+    return sized(size), length(text)
+
+
+@flow
+def waiting(day: str):
+    return load(day).wait(seconds=1)
+
+
+@flow
+def started():
+    return start_pipeline("two", {"day": "xyz"})
+
+
+@flow
+def approving(value: int):
+    return approve(value)
+
+
+@flow
+def constants():
+    return told([1, {"a": 2}], "text", None)
+
+
+@task
+def first_task(n: int) -> int:
+    return n + 1
+
+
+@task
+def second_task(first_task: int) -> int:
+    return 2 * first_task
+
+
+first_task >> second_task
+ARROWS = DAG("arrows", tasks=[second_task])
+BUILT = Flow("built").add(first_task).add(second_task)
+CALLS = Pipeline("calls", steps=[told(load(Parameter("day", str, default="abc")))])
+
+
+def routed(
+    name: str, included: Any, first: Any = None, *, last: bool = False, **given: Any
+) -> MicroFunctions:
+    """Return a routed pipeline that includes another one, first or after a function."""
+    pipe = MicroFunctions("inner" if first is None else first.__name__, name=name)
+    if first is not None:
+        pipe.fn()(first)
+    pipe.include(included, name="inner", next=None if last else "end", **given)
+    if not last:
+
+        @pipe.fn(terminates=True)
+        def end(inner: Any, **values: Any) -> dict[str, Any]:
+            return {"inner": inner, "kind": type(inner).__name__, "values": values}
+
+    return pipe
+
+
+def with_day(day: str) -> ReturnUpdates:
+    return ReturnUpdates("inner", day=day + "!")
+
+
+def with_tuple(size: int) -> ReturnUpdates:
+    return ReturnUpdates("inner", text="y" * size, size=3, more=(1, 2))
+
+
+def looped() -> MicroFunctions:
+    pipe = MicroFunctions("summed", name="looped")
+    pipe.include(summed, next="count")
+
+    @pipe.fn(terminates=True)
+    def count(day: str, summed: int, found: Any = (), add: int = 1) -> Any:
+        found = [*found, summed]
+        if len(found) < 3:
+            return ReturnUpdates("summed", day=day + "x", found=found)
+        return {"found": found}
+
+    return pipe
+
+
+def looped_inline() -> MicroFunctions:
+    pipe = MicroFunctions("start", name="looped_inline")
+
+    @pipe.fn()
+    def start(day: str) -> ReturnUpdates:
+        return ReturnUpdates("rows", day=day)
+
+    pipe.include(summed_inline, name="rows", next="again")
+
+    @pipe.fn(terminates=True)
+    def again(day: str, rows: int) -> Any:
+        return ConditionalReturns(
+            rows > 9, ReturnUpdates("start", "rows", day=day + "xx"), true=ReturnUpdates(None)
+        )
+
+    return pipe
+
+
+def passing() -> MicroFunctions:
+    """Classes from functions to an included pipeline, and back."""
+    pipe = MicroFunctions("make", name="passing")
+
+    @pipe.fn()
+    def make(amount: int) -> ReturnUpdates:
+        return ReturnUpdates("with-price", cost=Price(amount), rest=(1, 2))
+
+    pipe.include(with_price, {"price": "cost"}, next="show")
+
+    @pipe.fn(terminates=True)
+    def show(with_price: Any, cost: Price, rest: tuple[int, ...], amount: int) -> dict[str, Any]:
+        price, values = with_price
+        return {"found": [price.amount, values, cost.amount, rest, amount]}
+
+    return pipe
+
+
+def catching(name: str, catch: Any) -> MicroFunctions:
+    pipe = MicroFunctions("refusing", name=name)
+    pipe.include(refusing, next="end", catch=catch)
+
+    @pipe.fn(terminates=True)
+    def end(refusing: int, kind: str) -> dict[str, Any]:
+        return {"good": refusing}
+
+    @pipe.fn(terminates=True)
+    def amend(kind: str, failure: Failure) -> dict[str, Any]:
+        return {"kind": kind, "failure": [failure.error, failure.message, failure.step]}
+
+    return pipe
+
+
+def twice() -> MicroFunctions:
+    """A pipeline that is included under two names, one of which receives a failure."""
+    pipe = MicroFunctions("one", name="twice")
+    pipe.include(refusing, name="one", next="end", catch={Refused: "handle"})
+    pipe.include(failing_told, ["failure"], name="handle", next="end")
+
+    @pipe.fn(terminates=True)
+    def end(kind: str, one: Any = None, handle: Any = None) -> dict[str, Any]:
+        return {"one": one, "handle": handle}
+
+    return pipe
+
+
+@flow
+def failing_told(failure: Any):
+    return described(failure)
+
+
+@step
+def described(failure: Any) -> Any:
+    return [failure.error, failure.message, failure.step]
+
+
+def cleaned() -> MicroFunctions:
+    pipe = routed("cleaned", summed)
+    return MicroFunctions.from_functions(pipe, name="cleaned", cleanup=done)
+
+
+@step
+def done(day: str, inner: Any = None) -> None:
+    print(f"done {day} {inner}")
+
+
+SUCCEED: list[tuple[Any, dict[str, Any]]] = [
+    (routed("distributed", summed), {"day": "abc"}),
+    (routed("distributed-after", summed, with_day), {"day": "abc"}),
+    (routed("inline", summed_inline), {"day": "abc", "add": 4}),
+    (routed("inline-after", summed_inline, with_day), {"day": "abc"}),
+    (routed("tuple", two), {"day": "abc"}),
+    (routed("default", two), {}),
+    (routed("list", mapped), {"day": "abc"}),
+    (routed("end-and-map", both), {"day": "abc"}),
+    (routed("nested", nested), {"day": "abc"}),
+    (routed("arrows-inside", ARROWS), {"n": 3}),
+    (routed("built-inside", BUILT), {"n": 3}),
+    (routed("calls-inside", CALLS), {"day": "zz", "other": [1, {"ref": "s3://a/b"}]}),
+    (routed("last", summed, last=True), {"day": "abc"}),
+    (routed("last-two", two, last=True), {"day": "abc"}),
+    (
+        routed("renamed", summed, parameters={"day": "date"}, result="found", last=True),
+        {"date": "z"},
+    ),
+    (routed("skipped", maybe), {"value": 3}),
+    (routed("not-skipped", maybe), {"value": 6}),
+    (routed("one-skipped", maybe_two), {"value": 3}),
+    (routed("failure-inside", failure, last=False), {"value": 3}),
+    (routed("context", asking), {"a": 1, "b": [2]}),
+    (routed("context-in-map", asking_in_map), {"day": "abc"}),
+    (routed("waits", waiting), {"day": "abc"}),
+    (routed("starts", started), {}),
+    (routed("literals", constants), {}),
+    (routed("odd", constants), {"a.b": 1, "inner.day": "x", "$": None}),
+    (routed("big-result", big, last=True), {"size": 150_000}),
+    (routed("big-parameter", big), {"size": 3, "text": "ü" * 60_000}),
+    (routed("big-after", big, with_tuple), {"size": 200_000}),
+    (looped(), {"day": "abc"}),
+    (looped_inline(), {"day": "abc"}),
+    (looped_inline(), {"day": "abcdefghijk"}),
+    (passing(), {"amount": 4}),
+    (catching("caught-not", {Refused: "amend"}), {"kind": "good"}),
+    (catching("caught-base", {Refused: "amend"}), {"kind": "once"}),
+    (catching("caught-sub", {Refused: "amend"}), {"kind": "twice"}),
+    (catching("caught-list", {(LookupError, RefusedTwice): "amend"}), {"kind": "other"}),
+    (catching("caught-all", {True: "amend"}), {"kind": "other"}),
+    (catching("caught-two", {RefusedTwice: "amend", ValueError: "amend"}), {"kind": "once"}),
+    (twice(), {"kind": "good"}),
+    (twice(), {"kind": "twice"}),
+    (cleaned(), {"day": "abc"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "values"), SUCCEED, ids=[f"{one.name}-{n}" for n, (one, _) in enumerate(SUCCEED)]
+)
+def test_results_agree(pipeline: Any, values: dict[str, Any], aws: LocalAws) -> None:
+    """Results, their types and all outputs are the same here, with serialized values and in AWS."""
+    here = pipeline.local_run(values)
+    strict = pipeline.local_run(values, strict=True)
+    assert here.result == strict.result == pipeline.run(**values)
+    execution = aws.run(pipeline, values)
+    assert [*aws.values(execution).values()] == [here.result]
+
+
+FAIL: list[tuple[Any, dict[str, Any], str, str]] = [
+    (routed("raises", refusing), {"kind": "twice"}, "RefusedTwice", "twice"),
+    (catching("raises-other", {Refused: "amend"}), {"kind": "other"}, "LookupError", "other"),
+]
+
+
+@pytest.mark.parametrize(("pipeline", "values", "error", "text"), FAIL)
+def test_errors_agree(
+    pipeline: Any, values: dict[str, Any], error: str, text: str, aws: LocalAws
+) -> None:
+    """An error of a step of an included pipeline that is not caught ends the run."""
+    for strict in (False, True):
+        with pytest.raises(StepFailed) as caught_here:
+            pipeline.local_run(values, strict=strict)
+        raised = caught_here.value
+        assert (type(raised.__cause__).__name__, str(raised.__cause__)) == (error, text)
+        assert raised.node is not None
+        assert raised.node.partition(".")[2] == "refuses"
+    execution = aws.run(pipeline, values)
+    assert execution.status == "FAILED"
+    assert execution.error == error
+
+
+def test_a_missing_parameter_is_an_error() -> None:
+    """A parameter that is not in the state is an error of check, and fails the step here."""
+    pipe = MicroFunctions("make", name="missing")
+
+    @pipe.fn()
+    def make(day: str) -> ReturnUpdates:
+        return ReturnUpdates("summed", "day")
+
+    pipe.include(summed)
+    (found,) = pipe.check()
+    assert found.rule == "missing-argument"
+    assert found.remedy == "pass it there, or name another value in parameters="
+    with pytest.raises(StepFailed, match="the state has no 'day', which is parameter 'day' of"):
+        pipe.local_run({"day": "x"})
+
+
+EVENTS = [(looped(), {"day": "abc"}), (twice(), {"kind": "twice"}), FAIL[0][:2]]
+
+
+@pytest.mark.parametrize(("pipeline", "values"), EVENTS)
+def test_events_agree(pipeline: Any, values: dict[str, Any], aws: LocalAws) -> None:
+    """Progress displays show the steps of included pipelines, under the same names."""
+    here: list[Event] = []
+    with suppress(StepFailed):
+        pipeline.local_run(values, on_event=here.append)
+    execution = aws.run(pipeline, values)
+    client, events = aws.client("stepfunctions"), []
+    pages = client.get_paginator("get_execution_history").paginate(executionArn=execution.arn)
+    events = [one for page in pages for one in page["events"]]
+    definition = pipeline.definition
+    s3 = aws.client("s3")
+
+    def read(uri: str) -> bytes:
+        bucket, key = split(uri)
+        body: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return body
+
+    tracker = Tracker(definition, lambda _: ItemCounts(2, 2, 0), read)
+    there = [one for event in events for one in tracker.read(event)]
+    assert _seen(there, definition) == _seen(here, definition)
+
+
+def _seen(events: list[Event], definition: Any) -> list[tuple[str, str | None]]:
+    """Return kinds and steps of events, without those of items, of which AWS has the number."""
+    maps = {one.name for one in definition.graph.every()} - {n.name for n in definition.graph.nodes}
+    found = []
+    for one in events:
+        name = (one.node or "").rpartition("_")[0] if (one.node or "")[-2:-1] == "_" else one.node
+        if one.kind.startswith(("run", "step")) and one.item is None and name not in maps:
+            found.append((one.kind, name))
+    return found
