@@ -45,6 +45,15 @@ def check(definition: Definition) -> Iterator[Finding]:
             )
 
 
+def fits(one: Map) -> bool:
+    """Return whether the items of a map may be Express executions, as far as that is known.
+
+    Args:
+        one: The map.
+    """
+    return not any(True for node in one.body.every() for _ in _of_node(node))
+
+
 def check_durations(definition: Definition) -> Iterator[Finding]:
     """Check whether items of such maps can take too long, with the settings' time limits.
 

@@ -42,6 +42,7 @@ from .common import (
     is_typed,
     typed,
 )
+from .costing import cost_command
 from .deploying import deploy_command, destroy_command, plan_command, terraform_command
 from .images import images_command
 from .local import check_command, graph_command, run_command
@@ -220,7 +221,7 @@ def command_line(pipeline: Pipeline) -> click.Group:
         *(run_command, check_command, synth_command, images_command, graph_command),
         *(plan_command, deploy_command, start_command, show_command, logs_command),
         *(result_command, answer_command, redrive_command, replay_command, stop_command),
-        *(destroy_command, terraform_command),
+        *(cost_command, destroy_command, terraform_command),
     ):
         group.add_command(command(pipeline))
     build = synth_command(pipeline)

@@ -29,6 +29,11 @@ _ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _REQUEST = re.compile(rf"(?P<what>START|END|REPORT) RequestId: {_ID}\b")
 _BILLED = re.compile(r"Billed Duration: (?P<billed>\d+) ms\s+Memory Size: (?P<memory>\d+) MB")
 _OWN = re.compile(rf"INIT_START Runtime Version: |XRAY TraceId: |{_REQUEST.pattern}")
+_REPORTED = {
+    "billed_ms": re.compile(r"\bBilled Duration: (\d+) ms"),
+    "memory_mb": re.compile(r"\bMemory Size: (\d+) MB"),
+    "used_mb": re.compile(r"\bMax Memory Used: (\d+) MB"),
+}
 _AGO = re.compile(r"(?P<number>\d+(\.\d+)?) ?(?P<unit>[smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _FRAME = re.compile(r'\s+File "[^"]+", line \d+, in ')
@@ -106,12 +111,14 @@ class Wanted:
         start: The earliest time, in seconds since 1970.
         end: The latest time; now by default.
         run: The run; all runs by default.
+        reports: Whether Lambda's reports of calls are included, as entries ``report``.
     """
 
     steps: Sequence[str]
     start: float
     end: float | None = None
     run: str | None = None
+    reports: bool = False
 
 
 class Reader:
@@ -180,7 +187,8 @@ class Reader:
         group = self._read[step]
         lines: list[LogLine] = []
         for event in sorted(self._events(group), key=lambda one: one["timestamp"]):
-            stream = group.streams.setdefault(event["logStreamName"], _Stream(step))
+            made = _Stream(step, reports=self._wanted.reports)
+            stream = group.streams.setdefault(event["logStreamName"], made)
             lines += stream.read(event)
         return lines
 
@@ -218,8 +226,9 @@ class _Group:
 class _Stream:
     """One log stream: one worker of Lambda, which makes its calls one after another."""
 
-    def __init__(self, step: str) -> None:
+    def __init__(self, step: str, *, reports: bool = False) -> None:
         self._step = step
+        self._reports = reports
         self._run: str | None = None
         self._node: str | None = None
         self._waiting: list[LogLine] = []  # lines whose run is not known yet
@@ -241,6 +250,9 @@ class _Stream:
                 billed, memory = int(found["billed"]), int(found["memory"])
                 self.billed.append(Billed(self._step, billed, memory, self._run, self._node))
             yield from self.settled()
+            report = _report(text) if self._reports else {}
+            if report and self._run is not None:
+                yield LogLine(when, self._step, text, report, self._run, self._node)
         if _OWN.match(text) or not text.strip():
             return
         kept = [line for line in text.split("\n") if self._is_kept(line)]
@@ -297,6 +309,16 @@ def log_lines(
         )
     reader = Reader(deployed, replace(wanted, steps=wanted.steps or logged))
     yield from reader.lines() if is_over is None else reader.follow(is_over, wait)
+
+
+def _report(text: str) -> dict[str, Any]:
+    """Return the billed milliseconds and the memory in MB of a line ``REPORT``; else nothing."""
+    found = {
+        name: float(match[1])
+        for name, pattern in _REPORTED.items()
+        if (match := pattern.search(text)) is not None
+    }
+    return {"event": "report", **found} if "billed_ms" in found else {}
 
 
 def _entry(text: str) -> dict[str, Any]:

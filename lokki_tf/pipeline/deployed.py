@@ -1,7 +1,9 @@
-"""The methods of every pipeline for what is deployed: deploy, start, executions, destroy."""
+"""The methods of every pipeline for what is deployed: deploy, start, executions, cost, destroy."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, cast
 
 from lokki_tf.authoring.places import calling_place
@@ -9,11 +11,13 @@ from lokki_tf.errors import OptionError
 from lokki_tf.tracebacks import ends_at_caller
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from typing_extensions import TypeVar  # type checkers have it
 
     from lokki_tf.config import Config
+    from lokki_tf.costs import Estimate
     from lokki_tf.model import Definition
     from lokki_tf.operate.calls import RecordedCall
     from lokki_tf.operate.deployed import Deployed, Deployment
@@ -255,6 +259,69 @@ class DeployedPipeline(Generic[R_co]):
         deployed = self._deployed(region, config, stage)
         options = self._options_of(deployed, allow_pickle)
         return cast("Executions[R_co]", executions(deployed, most, **options))
+
+    def cost(
+        self,
+        *,
+        items: float | Mapping[str, float] = MappingProxyType({}),
+        seconds: float | Mapping[str, float] = MappingProxyType({}),
+        calls: Mapping[str, float] = MappingProxyType({}),
+        runs: float | None = None,
+        stored_mb: float = 0.0,
+        executions: Sequence[Execution[Any]] = (),
+        prices: str | Path | None = None,
+        region: str | None = None,
+        config: Config | None = None,
+        stage: str | None = None,
+    ) -> Estimate:
+        """Return what a run and a month cost, in US dollars: an estimate.
+
+        It follows from the compiled state machine, the steps' options and stated durations
+        (``expected_seconds=``), or from what real runs have used. Free tiers, discounts and taxes
+        are not included.
+
+        Args:
+            items: Number of items of all maps, or of each by its name; by default 100.
+            seconds: Seconds of all calls, or of those of each step by its name, for an item of a
+                batch; by default ``expected_seconds=``, else 1.
+            calls: How often a step is called where it is entered once (polls, retries, loops of a
+                routed pipeline), by its name; by default once.
+            runs: Runs a month; by default those of the schedules, else 30.
+            stored_mb: Megabytes that a run stores in the bucket.
+            executions: Real runs, whose calls, billed durations and items are used.
+            prices: A file with prices, instead of those of this package.
+            region: Instead of the region of the settings.
+            config: Settings; by default those of ``lokki.toml`` and the environment.
+            stage: Stage of those settings; by default that in ``LOKKI_STAGE``.
+
+        Returns:
+            The estimate, which is shown as a table with the changes that would save most.
+
+        Raises:
+            DefinitionError: If the pipeline has errors.
+            OptionError: If an assumption or the file of prices is wrong.
+            AwsError: If what a run has used cannot be read.
+        """
+        from lokki_tf.config import load_config, stage_in_environment
+        from lokki_tf.costs import Assumptions, assumptions_of, estimate, load_prices
+        from lokki_tf.terraform.checking import checked_plan
+
+        settings = (config or load_config(stage=stage)).in_region(region)
+        known = Assumptions(
+            items if isinstance(items, Mapping) else {"": items},
+            seconds if isinstance(seconds, Mapping) else {"": seconds},
+            calls,
+            runs,
+            stored_mb,
+        )
+        found = load_prices(settings.aws.region, prices)
+        with stage_in_environment(settings.stage):
+            plan = checked_plan(self.definition, settings)
+        if executions:
+            from lokki_tf.operate.costs import observe
+
+            known = assumptions_of(plan, observe(executions), known)
+        return estimate(plan, settings, found, known)
 
     def _options_of(self, deployed: Deployed, allow_pickle: bool) -> dict[str, Any]:
         return {"allow_pickle": allow_pickle, "replayer": replayer(self, deployed.stack.config)}

@@ -45,3 +45,5 @@ plain = Pipeline("daily", steps=[total(fetch(3))])
 assert_type(plain.start().result, Any)
 assert_type(DAG("tasks").execution().result, Any)
 assert_type(MicroFunctions("first").start({"x": 1}).result, Any)
+assert_type(prices.cost(items=10, seconds={"fetch": 2}, runs=30).run_usd, float)
+prices.cost(items="10")  # error
