@@ -30,7 +30,7 @@ from lokki_tf.reporting.page import (
 )
 from lokki_tf.reporting.page.document import MOST_CARDS
 from lokki_tf.reporting.page.inputs import Inputs
-from lokki_tf.reporting.page.model import Input
+from lokki_tf.reporting.page.model import Input, indices_of
 from lokki_tf.reporting.page.of_run import (
     call_title,
     facts_of,
@@ -182,9 +182,23 @@ def drawn_of(execution: Described) -> tuple[Definition, dict[str, Outcome]]:
     """
     run, past, whole = execution.run, execution.history, execution.deployed.stack.definition
     visits = _visits(past.events, whole, run.began.timestamp())
-    items = {name: MapItems(one.total, one.failed) for name, one in past.tracker.items.items()}
+    items = {
+        name: MapItems(one.total, one.failed, _first_failed(execution, name) if one.failed else ())
+        for name, one in past.tracker.items.items()
+    }
     outcomes = {one.name: replace(one.outcome, items=items.get(one.node)) for one in visits}
     return _of_visits(whole, visits), outcomes
+
+
+def _first_failed(execution: Described, name: str) -> tuple[int, ...]:
+    """Return indices of failed items of a map, from the history or from its own executions."""
+    past, deployed = execution.history, execution.deployed
+    inner = {
+        one for one, top in inner_nodes(deployed.stack.definition.whole).items() if top == name
+    }
+    failed = (one for one in past.events if one.kind == "step_failed" and one.node in inner)
+    known = sorted({one.item for one in failed if one.item is not None})
+    return tuple(known) or indices_of(_failed(deployed, past.tracker.map_runs.get(name, [])[-1:]))
 
 
 @dataclass(slots=True)

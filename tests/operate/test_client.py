@@ -59,8 +59,8 @@ def squares(limit: int = 3, gate: str = "") -> Any:
 
 
 @flow
-def inline(limit: int = 3) -> Any:
-    return load(limit=limit).map(square, mode="inline").agg(total)
+def inline(limit: int = 3, gate: str = "") -> Any:
+    return load(limit=limit).map(square, gate=gate, mode="inline").agg(total)
 
 
 @task
@@ -214,6 +214,14 @@ def test_pictures_of_an_execution_are_those_of_a_local_run(pipeline: Pipeline) -
         assert _untimed(local) == _untimed(remote)
     assert "done · " in execution.to_svg()
     assert repr(execution.to_svg()) == execution.to_svg()
+
+
+@pytest.mark.parametrize("pipeline", [squares, inline], ids=lambda one: str(one.name))
+def test_pictures_of_an_execution_have_failed_items(pipeline: Pipeline) -> None:
+    """A map has the number of its items and of failed ones, and the index of one that failed."""
+    execution = pipeline.start({"gate": "/nowhere"}).wait(progress=False)
+    assert re.search(r"[123] of 3 items failed: [012]", execution.to_text(width=100))
+    assert "items failed: " in execution.to_svg()
 
 
 def _untimed(text: str) -> str:

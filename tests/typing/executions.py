@@ -33,6 +33,10 @@ assert_type(execution.status, str)
 assert_type(prices.local_run(from_run=execution, again=["fetch"]).result, float)
 prices.local_run(from_run="monday")  # error
 execution.table().upper()
+assert_type(execution.to_svg(), str)
+assert_type(execution.to_text(width=100), str)
+assert_type(prices.to_text(prices.local_run()), str)
+prices.to_text(width="100")  # error
 assert_type(prices.deploy(auto_approve=True).link, str | None)
 prices.destroy(force=True)
 prices.deploy(force=True)  # error

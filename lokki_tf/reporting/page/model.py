@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,12 @@ class FailedItem:
     item: str
     error: str
     trace: str = ""
+
+
+def indices_of(items: Iterable[FailedItem]) -> tuple[int, ...]:
+    """Return the indices of failed items of a map itself, without those of maps inside it."""
+    found = (re.fullmatch(r"\[(\d+)\]", one.item) for one in items)
+    return tuple(sorted({int(one[1]) for one in found if one}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +164,7 @@ class StepReport:
         if self.outcome.items is not None or self.items is None:
             return self.outcome
         _, failed, total = self.items
-        first = (int(one.item) for one in self.failed_items if one.item.isdecimal())
-        return replace(self.outcome, items=MapItems(total, failed, tuple(first)))
+        return replace(self.outcome, items=MapItems(total, failed, indices_of(self.failed_items)))
 
 
 @dataclass(slots=True)
