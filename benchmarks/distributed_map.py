@@ -98,7 +98,7 @@ class Watch:
 def cpu(server: psutil.Process) -> float:
     """Seconds of processor time of the server."""
     times = server.cpu_times()
-    return times.user + times.system
+    return float(times.user + times.system)
 
 
 def all_cpu(server: psutil.Process) -> float:

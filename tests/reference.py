@@ -27,7 +27,6 @@ from lokki_tf.model import (
 from lokki_tf.model.triggers import KINDS
 from lokki_tf.packaging import findings as packaging_findings
 
-ESCAPED = r"\|"
 COMMANDS = """\
 `main(pipe)` gives a script these commands, each with `--help`. Options for the parameters of the
 run are added to `run`, `start` and `invoke`: `--day 2024-01-01`.
@@ -201,7 +200,7 @@ def _option_names(one: click.Option) -> str:
     if isinstance(one.type, click.Choice):
         metavar = f" {'|'.join(map(str, one.type.choices))}"
     names = [*one.opts, *one.secondary_opts]
-    return ", ".join(f"`{name}{metavar}`" for name in names).replace("|", ESCAPED)
+    return _cell(", ".join(f"`{name}{metavar}`" for name in names))
 
 
 def _option_help(one: click.Option) -> str:
@@ -212,7 +211,7 @@ def _option_help(one: click.Option) -> str:
         and isinstance(one.default, int | str)
     )
     text += f" Default: `{one.default}`." if shown else ""
-    return text.replace("|", ESCAPED)
+    return _cell(text)
 
 
 def _tables(kind: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -245,7 +244,13 @@ def _table(declared: Mapping[str, Option], types: Mapping[str, str]) -> Iterator
     yield "|---|---|---|---|---|"
     for name, one in declared.items():
         cells = (f"`{name}`", types[name], _default(one), _meaning(one), _allowed(one, types[name]))
-        yield f"| {' | '.join(cell.replace('|', ESCAPED) for cell in cells)} |"
+        yield f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _cell(text: str) -> str:
+    """Return a table's cell, in which code may contain a vertical bar."""
+    text = re.sub(r"`([^`]*\|[^`]*)`", lambda found: f"<code>{found[1]}</code>", text)
+    return text.replace("|", "&#124;")
 
 
 def _default(one: Option) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import finding_examples
 import pytest
 from golden_files import agrees_with_golden
+from pages import Page
 from reference import arguments, reference
 
 import lokki_tf
@@ -28,6 +30,16 @@ def test_the_reference_is_the_declarations(request: pytest.FixtureRequest) -> No
     """Generated pages of ``docs/reference`` are the texts that declarations in the code give."""
     for name, text in reference().items():
         agrees_with_golden(request, name, text, DOCS)
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    """The page of the API documents each public name, and uses it in an example that runs."""
+    page = Page(DOCS / "api.md")
+    shown = {one.rpartition(".")[2] for one in re.findall(r"^::: (\S+)$", page.text, re.MULTILINE)}
+    assert shown >= set(lokki_tf.__all__)
+    code = page.script()
+    without = {"Task", "Functions", "MissingArgument", "build_terraform"}
+    assert {one for one in set(lokki_tf.__all__) - without if one not in code} == set()
 
 
 def test_every_rule_is_in_the_reference() -> None:
