@@ -1,4 +1,4 @@
-"""A map of a million numbers through functions of 512 MB on the local AWS.
+"""Maps over many numbers, and over items of 1 MB, through functions of 512 MB on the local AWS.
 
     python benchmarks/streams.py [small items] [items of 1 MB]
 
@@ -94,4 +94,4 @@ def main(count: int, large: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*(int(one) for one in (sys.argv[1:] or ("1000000", "1000"))))
+    main(*(int(one) for one in (sys.argv[1:] or ("100000", "200"))))

@@ -18,7 +18,7 @@ from .remote import ARGUMENTS, Batch, Outcome, RemoteCall, unpacked
 from .schedule import Schedule
 from .strict import not_serializable
 from .tasks import Call
-from .work import Work
+from .work import Work, listed
 
 REMEDY = (
     "executor='thread' accepts any value; for other processes define the "
@@ -231,6 +231,8 @@ class Futures:
                 value = outcome.payload
                 if call.index in call.frame.plan.callbacks:
                     value = self._work.answer(call.frame, call.index)
+                elif call.index in call.frame.plan.mapped:
+                    value = listed(value)
                 self._work.refuse(call.frame, call.index, value)
             except Exception as error:
                 self._failed(call, error, outcome.seconds)

@@ -145,6 +145,13 @@ class RunPlan:
         """The maps whose results are only read one after another."""
         self.fed = {index for index in range(len(nodes)) if self._is_fed(index)}
         """The nodes whose results only a map takes, item by item."""
+        self.mapped = {
+            index
+            for index, after in enumerate(self.successors)
+            for one in (nodes[number] for number in after)
+            if isinstance(one, Map) and one.items == Output(nodes[index].name)
+        }
+        """The nodes over whose results maps run."""
         self.guards: Sequence[Any] = [False] * len(nodes)
         """Whether several take the result of a node, of whom one may be the run itself."""
         if copying and in_map:

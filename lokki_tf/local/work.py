@@ -118,6 +118,8 @@ class Work:
                     value = finished(value)
             if plan.callbacks and index in plan.callbacks:
                 value = self.answer(frame, index)
+            elif index in plan.mapped:
+                value = listed(value)
             if self.bounds is not None or plan.instants:
                 self.refuse(frame, index, value)
         except KeyboardInterrupt:
@@ -457,6 +459,11 @@ class Work:
             return self._serializer.freeze(value)
         except Exception as error:
             raise not_serializable(node, what, error) from error
+
+
+def listed(value: Any) -> Any:
+    """Return a result over which a map runs: an iterator, which has one pass, as a list."""
+    return list(value) if hasattr(type(value), "__next__") else value
 
 
 def _producer(run: MapRun) -> int:

@@ -194,6 +194,8 @@ def _one(
             skipped = not is_met(getattr(function, WHEN), event["when"], *asked)
         if not skipped and not asks:
             value = call(function, *_begun(args, kwargs, event), whole=not _streams(event))
+            if "items" in event and hasattr(value, "__next__") and not _streams(event):
+                value = list(value)  # which several take, and an iterator has one pass
     except Exception as error:
         raise _reported(error, event) from error.__cause__
     if asks and not skipped:

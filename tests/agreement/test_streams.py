@@ -113,6 +113,21 @@ def test_one_map_has_streaming_and_other_takers(deployment: Deployment) -> None:
     assert agree(pipeline, deployment)["listing"] == [[1, 2, 3, 4, 5], 5]
 
 
+def test_iterators_with_several_takers_are_lists(deployment: Deployment) -> None:
+    """Two maps, and a step that takes all, receive the same items of an iterator or a generator."""
+
+    @step
+    def iterated() -> Iterator[int]:
+        return iter(range(4))
+
+    for source in (iterated(), numbers(4)):
+        steps = [source.map(plus_one).agg(once), source.map(odd).agg(twice), listing(source)]
+        found = agree(Pipeline("several", steps=steps), deployment)
+        assert found["listing"] == [[0, 1, 2, 3]]
+        steps = [source.map(plus_one).agg(once), source.map(odd).agg(twice)]
+        assert agree(Pipeline("two-maps", steps=steps), deployment)["once"] == [1, [2, 3, 4], []]
+
+
 def test_inner_maps_stream(deployment: Deployment) -> None:
     """In a map's body, a generator feeds an inner map, whose results are read one by one."""
 

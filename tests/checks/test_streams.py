@@ -118,7 +118,7 @@ def test_an_iterator_that_no_map_takes_is_a_warning() -> None:
     fed = Pipeline("p", steps=[step(returned)().map(plus_one), step(taken)(numbers(3))])
     found = [[one.message for one in check_code(one.definition)] for one in (alone, fed)]
     assert [len(messages) for messages in found] == [1, 0]
-    assert "returns an iterator, which only a map takes item by item" in found[0][0]
+    assert "returns an iterator, and no map runs over its items" in found[0][0]
 
 
 def annotated(

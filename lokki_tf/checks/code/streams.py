@@ -80,13 +80,12 @@ def _of_result(graph: Graph, node: Node) -> Iterator[Finding]:
         return
     takers = [one for one in graph.nodes if node.name in one.inputs]
     mapped_over = [isinstance(one, Map) and one.items == Output(node.name) for one in takers]
-    if takers and all(mapped_over):
+    if any(mapped_over):  # then it is a list for the others
         return
     yield Finding(
         "streams",
-        f"step {node.step.name!r} returns an iterator, which only a map takes item by item: for "
-        "other steps, and as the pipeline's result, the items of a generator become a list, and "
-        "another iterator is serialized itself, which most cannot be",
+        f"step {node.step.name!r} returns an iterator, and no map runs over its items: those of a "
+        "generator become a list, and another iterator is serialized itself, which most cannot be",
         node.step.place,
         "return a list, or write the function with yield",
         severity="warning",
