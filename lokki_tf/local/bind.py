@@ -68,7 +68,8 @@ class Binder:
         in_map: bool = False,
         serializer: RoundTripSerializer | Copies | None = None,
     ) -> None:
-        self._graph = Graph(tuple(nodes))
+        has_maps = any(isinstance(node, Map) for node in nodes)
+        self._graph = Graph(tuple(nodes)) if has_maps else None
         self._results = {node.name: index for index, node in enumerate(nodes)}
         count = len(self._results)
         self._parameters = {name: index for index, name in enumerate(parameters, count)}
@@ -99,7 +100,7 @@ class Binder:
             args = [self._argument(node, *numbered) for numbered in enumerate(node.args, 1)]
             named = node.kwargs
         kwargs = [(name, self._argument(node, name, binding)) for name, binding in named]
-        if isinstance(node, Node):
+        if self._graph is not None and isinstance(node, Node):
             for where, kind, _ in streams_of(self._graph, node):
                 once = kind == "iterator"
                 if isinstance(where, int):

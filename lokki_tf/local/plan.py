@@ -120,7 +120,7 @@ class RunPlan:
         self.streaming = {
             index
             for index, node in enumerate(nodes)
-            if isinstance(node, Node) and any(streams_of(graph, node))
+            if self.bodies and isinstance(node, Node) and any(streams_of(graph, node))
         }
         """The nodes that read a map's results one after another."""
         positions = {node.name: index for index, node in enumerate(nodes)}
@@ -143,11 +143,11 @@ class RunPlan:
         """The node whose result is that of the body, in a map's body."""
         self.spooled = {index for index in self.bodies if self._is_spooled(index, graph)}
         """The maps whose results are only read one after another."""
-        self.fed = {index for index in range(len(nodes)) if self._is_fed(index)}
+        self.fed = {index for index in range(len(nodes)) if self.bodies and self._is_fed(index)}
         """The nodes whose results only a map takes, item by item."""
         self.mapped = {
             index
-            for index, after in enumerate(self.successors)
+            for index, after in enumerate(self.successors if self.bodies else ())
             for one in (nodes[number] for number in after)
             if isinstance(one, Map) and one.items == Output(nodes[index].name)
         }

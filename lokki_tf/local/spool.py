@@ -57,29 +57,34 @@ class Spool:
 
     def _written(self, file: BinaryIO, index: int, value: Any) -> bool:
         """Append a value to the file; return whether it can be pickled."""
-        from lokki_tf.runtime.envelope import dump  # imported here: the runtime imports json
+        if type(value) in ATOMS:
+            size = file.write(self._dumps(value, 5))
+        else:
+            from lokki_tf.runtime.envelope import dump  # imported here: the runtime imports json
 
-        try:
-            dump(value, file, bool)  # a buffer is true, and becomes part of the pickle
-        except OSError:  # the disk is full
-            raise
-        except Exception:
-            file.seek(self._end)
-            file.truncate()
-            return False
+            try:
+                dump(value, file, bool)  # a buffer is true, and becomes part of the pickle
+            except OSError:  # the disk is full
+                raise
+            except Exception:
+                file.seek(self._end)
+                file.truncate()
+                return False
+            size = file.tell() - self._end
         missing = index + 1 - len(self._starts)
         if missing > 0:
             self._starts.extend([0] * missing)
             self._sizes.extend([0] * missing)
-        end = file.tell()
-        self.bytes += end - self._end
-        self._starts[index], self._sizes[index] = self._end, end - self._end
-        self._end = end
+        self._starts[index], self._sizes[index] = self._end, size
+        self._end += size
+        self.bytes += size
         return True
 
     def _open(self) -> None:
+        import pickle
         from tempfile import mkstemp
 
+        self._dumps = pickle.dumps
         descriptor, self._path = mkstemp(prefix="lokki_tf-")
         self._file = open(descriptor, "wb")  # noqa: SIM115
         weakref.finalize(self, _remove, self._file, self._path)

@@ -7,6 +7,7 @@ import typing
 from collections import abc
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakKeyDictionary
 
 from .bindings import Output
 from .graph import Map, Node, Wait
@@ -25,6 +26,8 @@ _KINDS: dict[object, Kind] = {
     abc.Iterator: "iterator",
     abc.Generator: "iterator",
 }
+_known: WeakKeyDictionary[Any, dict[int | str, Kind | None]] = WeakKeyDictionary()
+"""The kinds of parameters, by functions: annotations are evaluated once."""
 _NAMES: dict[str, Kind] = {
     "Iterable": "iterable",
     "Iterator": "iterator",
@@ -84,6 +87,16 @@ def kind_of(function: Callable[..., Any], where: int | str) -> Kind | None:
         function: A step's function.
         where: The position or the name of its argument.
     """
+    try:
+        known = _known.setdefault(function, {})
+    except TypeError:  # a callable object without weak references
+        return _kind_of(function, where)
+    if where not in known:
+        known[where] = _kind_of(function, where)
+    return known[where]
+
+
+def _kind_of(function: Callable[..., Any], where: int | str) -> Kind | None:
     if hasattr(function, "__wrapped__") or hasattr(function, "__signature__"):
         return None  # a decorator may change the parameters
     try:
