@@ -60,5 +60,6 @@ def test_every_decision_is_indexed() -> None:
 
 
 def test_both_versions_are_equal() -> None:
-    """The package reports the version with which it is released."""
+    """The package and its citation have the version with which it is released."""
     assert PROJECT["project"]["version"] == lokki_tf.__version__
+    assert f"\nversion: {lokki_tf.__version__}\n" in (ROOT / "CITATION.cff").read_text()
