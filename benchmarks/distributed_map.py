@@ -20,7 +20,7 @@ import zipfile
 from threading import Event, Thread
 from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 from lokki_tf.testing import LocalAws
 
