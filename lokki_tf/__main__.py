@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-
 import click
 
 from lokki_tf.errors import LokkiError
@@ -12,16 +10,6 @@ from lokki_tf.tool.doctor import doctor_command
 from lokki_tf.tool.init import init_command
 from lokki_tf.tracebacks import print_error
 from lokki_tf.version import __version__
-
-_SETTINGS = """
-# For the commands of a pipeline, write into lokki.toml beside it:
-#
-# [aws]
-# endpoint = "{url}"
-# region = "{region}"
-#
-# and then: python pipeline.py deploy
-# running until Ctrl-C"""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -45,25 +33,28 @@ def version() -> None:
 
 
 @commands.command("local-aws")
-@click.option("--region", default="us-east-1", show_default=True)
-def local_aws(region: str) -> None:
+@click.option("--region", default="us-east-1", show_default=True, help="The region.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help="The port on 127.0.0.1. By default 4566, or the next one that is free.",
+)
+@click.option(
+    "--persist",
+    type=click.Path(file_okay=False),
+    metavar="FOLDER",
+    help="Keep all resources, executions and logs in a folder until the next start.",
+)
+def local_aws(region: str, port: int | None, persist: str | None) -> None:
     """Start an AWS on this computer, for trying out and for tests; Ctrl-C ends it.
 
     Prints the environment in which boto3, the AWS command line and Terraform use it, and
-    the lines of lokki.toml with which the commands of a pipeline do.
+    the lines of lokki.toml with which the commands of a pipeline do. Its URL in a browser
+    shows state machines, executions, functions, logs and buckets.
     """
-    from lokki_tf.testing import LocalAws
+    from lokki_tf.testing.command import serve
 
-    try:
-        with LocalAws(region=region) as aws:
-            for name, value in aws.environment.items():
-                click.echo(f"export {name}={value}")
-            click.echo(_SETTINGS.format(url=aws.endpoint_url, region=region), err=True)
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
-    except KeyboardInterrupt:
-        return
-    except LokkiError as error:
-        raise click.ClickException(str(error)) from None
+    serve(region, port, persist)
 
 
 def main() -> None:

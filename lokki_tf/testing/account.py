@@ -42,9 +42,16 @@ class Account:
         endpoint: The server's URL.
         settings: The server's settings.
         directory: The account's roles and policies.
+        archive: Where children of Distributed Maps are stored; by default a temporary database.
     """
 
-    def __init__(self, endpoint: str, settings: ServerSettings, directory: Directory) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        settings: ServerSettings,
+        directory: Directory,
+        archive: Archive | None = None,
+    ) -> None:
         self.endpoint = endpoint
         self.settings = settings
         self.environment = client_environment(endpoint, settings.region)
@@ -53,7 +60,9 @@ class Account:
         self.runner = Runner(self.environment, self._write_log, self.launcher, settings.workers)
         self.callbacks = Callbacks()
         self.mocks = Mocks()
-        self.archive = Archive()
+        self.archive = archive or Archive()
+        self.changes = 0
+        """Increases with all that may change the state of the account."""
         self.invoke: Invoke = _nothing_deployed
         self.endings: dict[str, Ending] = {}
         self.execution_ended: ExecutionEnded | None = None
@@ -117,8 +126,12 @@ class Account:
             key=key,
             mocks=self.mocks,
             archive=self.archive,
-            ended=self.execution_ended or ignored,
+            ended=self._ended,
         )
+
+    def _ended(self, execution: ExecutionRecord, settled: Event) -> None:
+        self.changes += 1
+        (self.execution_ended or ignored)(execution, settled)
 
     def close(self) -> None:
         """End all worker processes and containers."""
@@ -176,6 +189,7 @@ class Region:
         if not function.startswith("arn:"):
             arn = f"arn:aws:lambda:{self._name}:{ACCOUNT_ID}:function:{function}"
         self.authorize("lambda:InvokeFunction", f"{arn}:{qualifier}" if qualifier else arn)
+        self._account.changes += 1
         return self._account.invoke(self._name, function, payload, qualifier, kind)
 
     def ending(self, service: str, resource: str) -> Event | None:

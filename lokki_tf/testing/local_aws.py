@@ -49,6 +49,16 @@ class LocalAws:
             have all permissions.
         skip: Types of Terraform resources that ``deploy`` does not create; by default the lifecycle
             rules of buckets, for which the AWS provider always waits 55 seconds.
+        port: The port on 127.0.0.1; by default any that is free.
+        persist: A folder that keeps the state between starts: all resources, executions with their
+            histories, functions with their code, objects, logs. It is saved within about two
+            seconds after a change, and at the end. Executions that run at the end are aborted, and
+            can be redriven. Responses of ``mock`` are not kept. The folder is read with pickle:
+            only use folders that you trust.
+
+    Raises:
+        LocalAwsError: If the server does not start: the port is used, or the folder cannot be read
+            or is used by another local AWS.
     """
 
     def __init__(
@@ -61,10 +71,19 @@ class LocalAws:
         containers: bool = True,
         enforce_iam: bool = True,
         skip: Collection[str] = SLOW,
+        port: int = 0,
+        persist: str | Path | None = None,
     ) -> None:
         self.region = region
         self._settings = ServerSettings(
-            region, retry_delay_scale, wait_scale, workers, containers, enforce_iam
+            region,
+            retry_delay_scale,
+            wait_scale,
+            workers,
+            containers,
+            enforce_iam,
+            port=port,
+            persist="" if persist is None else str(Path(persist).absolute()),
         )
         self._skip = skip
         self._server: ServerProcess | None = None

@@ -7,31 +7,45 @@ latest when the parent process ends.
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 import sys
+from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, NoReturn
 
 from lokki_tf.testing.account import Account
+from lokki_tf.testing.errors import LocalAwsError
 from lokki_tf.testing.moto_gaps.access_control import MotoDirectory
-from lokki_tf.testing.settings import ACCESS_KEY, settings_from
+from lokki_tf.testing.persistence.folder import StateFolder
+from lokki_tf.testing.persistence.saver import Saver
+from lokki_tf.testing.settings import ACCESS_KEY, FAILED, settings_from
+from lokki_tf.testing.state_machines.archive import Archive
 
 
 def main() -> None:
     """Serve until standard input is closed."""
     os.environ.update({"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": "local"})
     os.environ.pop("AWS_PROFILE", None)
-    from werkzeug.serving import make_server
-
-    server = make_server(
-        "127.0.0.1", 0, _late_application, threaded=True, request_handler=_request_handler()
-    )
     settings = settings_from()
     os.environ.pop("LOCAL_AWS_TOKEN", None)  # functions and jobs must not inherit it
-    account = Account(f"http://127.0.0.1:{server.server_port}", settings, MotoDirectory())
-    application, moto = _build(account)
-    _application.append(application)
-    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        server = _server(settings.port)
+        folder = StateFolder(Path(settings.persist)) if settings.persist else None
+        archive = None if folder is None else Archive(folder.children)
+        endpoint = f"http://127.0.0.1:{server.port}"
+        account = Account(endpoint, settings, MotoDirectory(), archive)
+        application, moto = _build(account)
+        _application.append(application)
+        Thread(target=server.serve_forever, daemon=True).start()
+        saver = None
+        if folder is not None:
+            saver = Saver(account, folder, lambda service: _load_service(moto, service))
+            saver.restore()
+            saver.start()
+    except LocalAwsError as error:
+        _fail(error)
     try:
         os.write(sys.stdout.fileno(), f"{account.endpoint}\n".encode())
     except BrokenPipeError:  # the parent process was interrupted
@@ -39,7 +53,41 @@ def main() -> None:
     _load_services(moto)
     sys.stdin.read()
     account.close()
+    if saver is not None:
+        saver.close()
     os._exit(0)  # ends the threads of executions that may still run
+
+
+def _server(port: int) -> Any:
+    """Return a server on a port that no other program uses.
+
+    Raises:
+        LocalAwsError: If another program uses the port.
+    """
+    from werkzeug.serving import make_server
+
+    try:
+        listening = socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        raise LocalAwsError(
+            f"port {port} of 127.0.0.1 cannot be used: {error.strerror}",
+            remedy="choose another one",
+        ) from None
+    return make_server(
+        "127.0.0.1",
+        listening.getsockname()[1],
+        _late_application,
+        threaded=True,
+        request_handler=_request_handler(),
+        fd=listening.detach(),
+    )
+
+
+def _fail(error: LocalAwsError) -> NoReturn:
+    """Send an error to the parent process, and end."""
+    text = json.dumps([error.message, error.remedy])
+    os.write(sys.stdout.fileno(), f"{FAILED}{text}\n".encode())
+    os._exit(1)
 
 
 _application: list[Any] = []
@@ -60,6 +108,7 @@ def _build(account: Account) -> tuple[Any, Any]:
     from lokki_tf.testing.faults import guarded
     from lokki_tf.testing.moto_gaps import LATE_GAPS, close_gaps
     from lokki_tf.testing.origins import refuse_other_sites
+    from lokki_tf.testing.page.application import with_page
     from lokki_tf.testing.turns import in_turn
 
     close_gaps(account)
@@ -73,15 +122,32 @@ def _build(account: Account) -> tuple[Any, Any]:
         return create_backend_app(service)
 
     application = DomainDispatcherApplication(create_app)
-    return refuse_other_sites(Control(account, guarded(in_turn(application)))), application
+    inner = _counting(account, guarded(in_turn(application)))
+    outer = with_page(Control(account, inner), account.settings.region)
+    return refuse_other_sites(outer), application
+
+
+def _counting(account: Account, application: Any) -> Any:
+    def count(environ: dict[str, Any], start_response: Any) -> Any:
+        try:
+            return application(environ, start_response)
+        finally:
+            account.changes += 1
+
+    return count
 
 
 def _load_services(moto: Any) -> None:
     """Load the services that most pipelines use, while the parent process compiles a pipeline."""
     for service in _LOADED_EARLY:
-        with moto.lock:
-            if service not in moto.app_instances:
-                moto.app_instances[service] = moto.create_app(service)
+        _load_service(moto, service)
+
+
+def _load_service(moto: Any, service: str) -> None:
+    """Load a service, with its gaps closed, before the first request to it."""
+    with moto.lock:
+        if service not in moto.app_instances:
+            moto.app_instances[service] = moto.create_app(service)
 
 
 def _request_handler() -> type:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from lokki_tf.errors import MissingToolError
 from lokki_tf.testing.control import PREFIX, TOKEN_HEADER
 from lokki_tf.testing.errors import LocalAwsError, missing_packages
-from lokki_tf.testing.settings import ServerSettings, load_clients, settings_to
+from lokki_tf.testing.settings import FAILED, ServerSettings, load_clients, settings_to
 
 _NEEDED = ("moto", "boto3", "flask", "flask_cors", "werkzeug")
 
@@ -61,6 +61,10 @@ class ServerProcess:
             self._process.kill()
             self._process.wait()
             raise
+        if self.endpoint_url.startswith(FAILED):
+            self._process.wait()
+            problem, remedy = json.loads(self.endpoint_url.removeprefix(FAILED))
+            raise LocalAwsError(problem, remedy=remedy)
         if not self.endpoint_url:
             raise LocalAwsError(
                 "the server of the local AWS did not start", remedy="see its output above"

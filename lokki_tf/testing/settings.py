@@ -9,6 +9,8 @@ from typing import Any
 
 ACCOUNT_ID = "123456789012"
 ACCESS_KEY = "AKIAIOSFODNN7LOCALAWS"
+FAILED = "failed "
+"""What the server prints before an error in the place of its URL."""
 SECRET_KEY = "local-aws-has-no-secrets"
 
 
@@ -24,6 +26,8 @@ class ServerSettings:
         containers: Whether images run in containers if a Docker API is available.
         enforce_iam: Whether roles can do only what their policies allow.
         token: The secret that requests to the private endpoints must contain.
+        port: The port; 0 for any that is free.
+        persist: The folder that keeps the state between starts; empty for none.
     """
 
     region: str = "us-east-1"
@@ -33,6 +37,8 @@ class ServerSettings:
     containers: bool = True
     enforce_iam: bool = True
     token: str = ""
+    port: int = 0
+    persist: str = ""
 
 
 def client_environment(endpoint: str, region: str) -> dict[str, str]:
@@ -98,6 +104,8 @@ def settings_from(environment: Mapping[str, str] = os.environ) -> ServerSettings
         containers=environment.get("LOCAL_AWS_CONTAINERS", "yes") == "yes",
         enforce_iam=environment.get("LOCAL_AWS_ENFORCE_IAM", "yes") == "yes",
         token=environment.get("LOCAL_AWS_TOKEN", ""),
+        port=int(environment.get("LOCAL_AWS_PORT", "0")),
+        persist=environment.get("LOCAL_AWS_PERSIST", ""),
     )
 
 
@@ -111,4 +119,6 @@ def settings_to(settings: ServerSettings) -> dict[str, str]:
         "LOCAL_AWS_CONTAINERS": "yes" if settings.containers else "no",
         "LOCAL_AWS_ENFORCE_IAM": "yes" if settings.enforce_iam else "no",
         "LOCAL_AWS_TOKEN": settings.token,
+        "LOCAL_AWS_PORT": str(settings.port),
+        "LOCAL_AWS_PERSIST": settings.persist,
     }

@@ -29,6 +29,9 @@ DEPENDENCY_FAILED = "Dependent Job failed"
 _POLL_SECONDS = 0.02
 
 
+_OF_RUNNING = ("context", "done", "_end_requested", "_end_reason")
+
+
 class _Ended(Exception):
     """The job was terminated or cancelled."""
 
@@ -55,6 +58,19 @@ class Job:
         self.done = Event()
         self._end_requested = Event()
         self._end_reason = ""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is kept with the state of the account."""
+        return {key: item for key, item in vars(self).items() if key not in _OF_RUNNING}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore what was kept; a job that was running has failed."""
+        vars(self).update(state)
+        self.__post_init__()
+        self.done.set()
+        if self.status not in (SUCCEEDED, FAILED):
+            self.status, self.stopped = FAILED, now()
+            self.status_reason = "The local AWS ended while the job was running."
 
     def start(self) -> None:
         """Run in a new thread."""

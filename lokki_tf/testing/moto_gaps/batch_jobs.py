@@ -58,6 +58,8 @@ class Batch(Resources):
 
     account: Account
     slots: BoundedSemaphore
+    not_kept = ("_context",)
+    """Attributes that are not kept with the state of the account."""
     __module__ = Resources.__module__
 
     def __init__(self, region_name: str, account_id: str) -> None:
@@ -68,7 +70,7 @@ class Batch(Resources):
             logs,
             self.account.environment,
             self.slots,
-            partial(_find, self._jobs),
+            lambda job_id: self._jobs.get(job_id),
             partial(take_roles, self.account),
         )
 
@@ -197,10 +199,6 @@ class _Logs:
 def _ending(region: str, job_id: str) -> Event | None:
     job: Any = batch_backends[ACCOUNT_ID][region].get_job_by_id(job_id)
     return None if job is None else job.done
-
-
-def _find(jobs: dict[str, Job], job_id: str) -> Job | None:
-    return jobs.get(job_id)
 
 
 def _passes(job: Job, each: dict[str, Any]) -> bool:

@@ -285,13 +285,20 @@ class StateMachines(_Backend):  # type: ignore[misc]
     def describe_execution(self, execution_arn: str) -> Execution:
         """Return an execution, or a child execution of a Distributed Map."""
         self._validate_execution_arn(execution_arn)
+        found = self.find_execution(execution_arn)
+        if found is None:
+            raise ExecutionDoesNotExist(f"Execution Does Not Exist: '{execution_arn}'")
+        return found
+
+    def find_execution(self, execution_arn: str) -> Execution | None:
+        """Return an execution, or a child execution of a Map Run, or None."""
         for execution in self.held_executions():
             if execution.arn == execution_arn:
                 return execution
             found = execution.find_child(execution_arn)
             if found is not None:
                 return found
-        raise ExecutionDoesNotExist(f"Execution Does Not Exist: '{execution_arn}'")
+        return None
 
     def held_executions(self) -> list[Execution]:
         """Return all executions, and recursively the children of their Map Runs in memory."""
@@ -306,6 +313,19 @@ class StateMachines(_Backend):  # type: ignore[misc]
         """Return a Map Run, or None if it does not exist."""
         found = (run for execution in self.held_executions() for run in execution.map_runs)
         return next((run for run in found if run.arn == arn), None)
+
+    def restored(self) -> list[str]:
+        """Make executions complete that were read from a folder; return the ids of Map Runs."""
+        for state_machine in self.state_machines:
+            key = key_of(state_machine)
+            for execution in state_machine.executions:
+                settings = self.account.execution_settings(
+                    self.region_name, execution.role_arn, key
+                )
+                execution.attach(settings)
+        return [
+            map_run.children.run for each in self.held_executions() for map_run in each.map_runs
+        ]
 
     def reset(self) -> None:
         """Stop all executions and delete all state machines."""

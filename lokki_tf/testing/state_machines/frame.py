@@ -136,11 +136,6 @@ def authorize(
         raise StateFailure("States.Permissions", error.message) from None
 
 
-def now() -> str:
-    """Return the current time in the format of the context object."""
-    return moment_text(datetime.now(UTC))
-
-
 @dataclass
 class StateRun:
     """One visit of a state: the time from its entry to its exit, with all retries.
@@ -173,7 +168,7 @@ class StateRun:
     entered_event: int = field(default=0, init=False)
     begun: bool = field(default=False, init=False)
     """Whether the history has the event that the branches or iterations have started."""
-    entered: str = field(default_factory=now, init=False)
+    entered_at: datetime = field(default_factory=lambda: datetime.now(UTC), init=False)
 
     def __post_init__(self) -> None:
         language = self.state.get("QueryLanguage", self.frame.execution.language)
@@ -203,7 +198,7 @@ class StateRun:
         """The context object."""
         if self.given_context is not None:
             return {**self.given_context, **self.item}
-        state: dict[str, Json] = {"EnteredTime": self.entered, "Name": self.name}
+        state: dict[str, Json] = {"EnteredTime": moment_text(self.entered_at), "Name": self.name}
         if self.state["Type"] in _RETRIED:
             state["RetryCount"] = self.retry_count
         context = {**self.frame.context, "State": state}

@@ -36,6 +36,14 @@ class History:
         self._events = list(events)
         self._lock = Lock()
 
+    def __getstate__(self) -> dict[str, object]:
+        """Return what is kept with the state of the account."""
+        return {"_is_limited": self._is_limited, "_events": self.events}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Restore what was kept."""
+        vars(self).update(state, _lock=Lock())
+
     def add(
         self, kind: str, previous: int, details: Mapping[str, Json], *, is_last: bool = False
     ) -> int:

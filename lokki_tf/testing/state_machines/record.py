@@ -38,6 +38,9 @@ _OWN = (
     "attempt",
 )
 """What differs between the children of a Map Run that have ended."""
+_OF_RUNNING = ("settings", "outer", "cancel_scope", "done", "settled", "_ending")
+INTERRUPTED = ("LocalAws.Interrupted", "The local AWS ended while the execution was running.")
+"""The error and the cause of an execution that ran when the local AWS ended."""
 
 
 def ignored(execution: ExecutionRecord, settled: Event) -> None:
@@ -127,6 +130,36 @@ class ExecutionRecord:
         self.redriven = 0
         self.attempt = 0
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is kept with the state of the account."""
+        return {name: item for name, item in vars(self).items() if name not in _OF_RUNNING}
+
+    def attach(self, settings: Settings) -> None:
+        """Make an execution complete whose state was kept; it is aborted if it was running.
+
+        Args:
+            settings: The settings of the execution.
+        """
+        self.settings, self.outer = settings, None
+        self.cancel_scope, self._ending = CancelScope(), Lock()
+        self.done, self.settled = Event(), Event()
+        self.done.set()
+        self.settled.set()
+        if self.status == RUNNING:
+            self.status, self.stop_date = ABORTED, datetime.now(UTC)
+            self.error, self.cause = INTERRUPTED
+            details = _ending_details(self)
+            self.history.add(_ENDINGS[ABORTED], 0, details, is_last=True)
+        for map_run in self.map_runs:
+            if map_run.status == RUNNING:
+                map_run.end(ABORTED)
+            child: Any = self.child
+            make = partial(child, map_run, map_run.definition)
+            map_run.children.attach(settings.archive, make)
+            map_run.children.recover()
+            for child in map_run.children.live():
+                child.attach(settings)
+
     def start(self) -> None:
         """Run in a new thread."""
         Thread(target=self.run, name=self.arn, daemon=True).start()
@@ -201,7 +234,7 @@ class ExecutionRecord:
 
     def adopt(self, map_run: MapRun[Self]) -> None:
         """Let a Map Run of this execution make its children."""
-        make = partial(self.child, map_run, map_run.definition)
+        make: Any = partial(self.child, map_run, map_run.definition)
         map_run.children = Children(self.settings.archive, make)
 
     def find_child(self, arn: str) -> Self | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from lokki_tf.testing.state_machines.failures import StateFailure
 from lokki_tf.testing.state_machines.flow import assigned, effective_input, following, output
@@ -41,7 +42,10 @@ def run_work(run: StateRun, attempt: Attempt) -> Transition:
                 if run.begun or is_query:
                     run.frame.event(f"{run.state['Type']}StateFailed")
                 return caught(run, failure)
-            run.frame.wait(delay, run.frame.settings.retry_delay_scale)
+            scale = run.frame.settings.retry_delay_scale
+            run.frame.wait(delay, scale)
+            # Functions that compare the time with that of the state's entry see no difference.
+            run.entered_at -= timedelta(seconds=delay * (1 - scale))
             run.retry_count += 1
 
 
