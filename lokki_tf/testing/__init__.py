@@ -18,8 +18,8 @@ The parts:
 1. ``local_aws`` is the public API. It uses ``register`` (for ``run``), ``terraform`` (for
    ``deploy``) and ``server_process``, which starts a child process.
 2. ``server`` is the main function of the child process. It serves moto's web application on
-   loopback; ``moto_gaps`` adds what moto does not implement. ``origins``, ``control``, ``faults``
-   and ``turns`` wrap that application.
+   loopback; ``moto_gaps`` adds what moto does not implement. ``origins``, ``page``, ``control``,
+   ``faults`` and ``turns`` wrap that application. ``persistence`` keeps the state in a folder.
 3. ``account`` gives the following packages access to the account's services.
 4. ``state_machines``, ``functions`` and ``jobs`` run state machines, Lambda functions and AWS
    Batch jobs.
@@ -27,6 +27,8 @@ The parts:
    the image, otherwise as processes from the image's folder (``LocalAws.register_image``).
 6. ``iam`` evaluates policies, so that roles can do only what their policies allow
    (``LocalAws.iam_decisions``).
+
+``command`` is the command ``lokki-tf local-aws``.
 
 State machines that are written by hand, in JSONPath or JSONata, run as well:
 ``LocalAws.create_state_machine``. ``LocalAws.mock`` sets the responses of services that the local

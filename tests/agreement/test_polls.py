@@ -146,6 +146,16 @@ def test_time_limits_of_polls_agree(tmp_path: Path) -> None:
     assert counts == [3, 3]  # two within the limit, then the retry
 
 
+def test_a_poll_ends_with_its_time_limit_without_delays(local_aws: LocalAws) -> None:
+    """If no delays pass between attempts, the time of the poll is that which would have passed."""
+    found = local_aws.run(Pipeline("never", steps=[never()]))
+    assert (found.status, found.error) == ("FAILED", "TimeoutError")
+    assert "not ready within 25 seconds: still running" in str(found.cause)
+    attempts = [event for event in found.history if event["type"] == "LambdaFunctionScheduled"]
+    scheduled = [event for event in found.history if event["type"] == "TaskScheduled"]
+    assert len(attempts or scheduled) == 4
+
+
 @step(poll=1)
 def breaks(value: Any = None) -> None:
     if run_context().attempt == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -348,3 +349,45 @@ def test_one_state(local_aws: LocalAws) -> None:
     }
     found = states.test_state(definition='{"Type": "Fail", "Error": "E"}')
     assert (found["status"], found["error"]) == ("FAILED", "E")
+
+
+def test_log_of_an_invocation(
+    local_aws: LocalAws, zip_of: Callable[..., bytes], run_task: Callable[..., Execution]
+) -> None:
+    """``LogType`` ``Tail`` returns the end of the log, at most 4 KB, to clients and to tasks.
+
+    Source: Lambda API Reference, ``Invoke``.
+    """
+    source = "def f(event, context):\n    print('x' * 9000)\n    print('the end')\n"
+    local_aws.create_function("logging", zip_of(source), "handler.f")
+    given = {"FunctionName": "logging", "LogType": "Tail"}
+    answers = [
+        local_aws.client("lambda").invoke(**given)["LogResult"],
+        run_task("lambda:invoke", given).output["LogResult"],
+    ]
+    for answer in answers:
+        log = base64.b64decode(answer)
+        assert len(log) == 4096
+        assert b"the end" in log
+        assert b"REPORT" in log
+    assert "LogResult" not in run_task("lambda:invoke", {"FunctionName": "logging"}).output
+
+
+def test_pages(local_aws: LocalAws) -> None:
+    """Tokens of pages are opaque; one that is wrong or too long is refused, as in AWS."""
+    for number in range(5):
+        local_aws.create_state_machine(
+            f"page-{number}", {"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}
+        )
+        local_aws.execute("page-0", name=f"run-{number}")
+    states = local_aws.client("stepfunctions")
+    arn = "arn:aws:states:us-east-1:123456789012:stateMachine:page-0"
+    pages = states.get_paginator("list_executions").paginate(
+        stateMachineArn=arn, PaginationConfig={"PageSize": 2}
+    )
+    names = [[each["name"] for each in page["executions"]] for page in pages]
+    assert names == [["run-4", "run-3"], ["run-2", "run-1"], ["run-0"]]
+    with pytest.raises(states.exceptions.InvalidToken):
+        states.list_executions(stateMachineArn=arn, nextToken="2")
+    with pytest.raises(ClientError, match="length less than or equal to 3096"):
+        states.list_executions(stateMachineArn=arn, nextToken="2" * 3097)

@@ -67,7 +67,13 @@ def invoke(
     function, outcome = _invoke(account, region, name, payload, qualifier, kind)
     if outcome is None:
         return Invocation(b"", status=202 if kind == "Event" else 204)
-    return Invocation(outcome.payload, outcome.error, function.version, outcome.request_id)
+    return Invocation(
+        outcome.payload,
+        outcome.error,
+        function.version,
+        outcome.request_id,
+        log_tail=_log_tail(outcome),
+    )
 
 
 def _invoke(
@@ -260,9 +266,12 @@ def _respond(account: Account, response: Any) -> tuple[int, dict[str, str], byte
     if outcome.error is not None:
         headers["x-amz-function-error"] = outcome.error
     if response.headers.get("X-Amz-Log-Type") == "Tail":
-        tail = outcome.log.encode()[-_LOG_TAIL_BYTES:]
-        headers["x-amz-log-result"] = base64.b64encode(tail).decode()
+        headers["x-amz-log-result"] = base64.b64encode(_log_tail(outcome)).decode()
     return 200, headers, outcome.payload
+
+
+def _log_tail(outcome: Outcome) -> bytes:
+    return outcome.log[-_LOG_TAIL_BYTES:].encode()[-_LOG_TAIL_BYTES:]
 
 
 def _refusal(error: ServiceError) -> tuple[int, dict[str, str], bytes]:

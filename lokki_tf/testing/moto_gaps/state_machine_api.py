@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from typing import Any
 
@@ -256,12 +257,9 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
     def _page(self, name: str, found: list[Any], most: int) -> dict[str, Any]:
         """Return the requested page of a list."""
         self._check_page()
-        token = self._get_param("nextToken") or "0"
-        if not token.isdigit():
-            raise InvalidToken("Invalid Token: 'Invalid token'")
-        begin = int(token)
+        begin = _begin_of(self._get_param("nextToken"))
         end = begin + (self._get_int_param("maxResults") or most)
-        more = {"nextToken": str(end)} if end < len(found) else {}
+        more = {"nextToken": _token_of(end)} if end < len(found) else {}
         return {name: found[begin:end], **more}
 
     def _validate_routing_configuration(self, routing_configuration: list[dict[str, Any]]) -> None:
@@ -375,6 +373,33 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
         return EmptyResult()
 
 
+def _token_of(begin: int) -> str:
+    return base64.urlsafe_b64encode(f"{_TOKEN}{begin}".encode()).decode()
+
+
+def _begin_of(token: str | None) -> int:
+    """Return the position in a list at which a page begins.
+
+    Raises:
+        ValidationException: If the token is too long.
+        InvalidToken: If the token was not returned with another page.
+    """
+    if not token:
+        return 0
+    if len(token) > _TOKEN_CHARACTERS:
+        raise ValidationException(
+            f"1 validation error detected: Value '{token}' at 'nextToken' failed to satisfy "
+            f"constraint: Member must have length less than or equal to {_TOKEN_CHARACTERS}"
+        )
+    try:
+        text = base64.urlsafe_b64decode(token).decode()
+        return int(text.removeprefix(_TOKEN)) if text.startswith(_TOKEN) else int("")
+    except ValueError:
+        raise InvalidToken("Invalid Token: 'Invalid token'") from None
+
+
+_TOKEN = "local-aws-page:"
+_TOKEN_CHARACTERS = 3096
 _POLL_SECONDS = 60
 _STATUSES = ("SUCCEEDED", "TIMED_OUT", "PENDING_REDRIVE", "ABORTED", "FAILED", "RUNNING")
 METADATA = "METADATA_ONLY"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from email.utils import formatdate
 
 from lokki_tf.testing.state_machines import limits
@@ -58,14 +59,17 @@ def invoke(services: Services, arguments: Json) -> Json:
         qualifier=arguments.get("Qualifier"),
         kind=kind,
     )
+    tail = None
+    if arguments.get("LogType") == "Tail":
+        tail = base64.b64encode(done.log_tail).decode()
     answer: dict[str, Json] = {
         "ExecutedVersion": done.version,
         "Payload": _payload(done) if kind == "RequestResponse" else None,
-        "SdkHttpMetadata": _http(done),
+        "SdkHttpMetadata": _http(done, tail),
         "SdkResponseMetadata": {"RequestId": done.request_id},
         "StatusCode": done.status,
     }
-    return answer
+    return answer if tail is None else {**answer, "LogResult": tail}
 
 
 def _invoke(
@@ -120,7 +124,7 @@ def _error_type(text: str) -> str:
         return "Lambda.Unknown"
 
 
-def _http(done: Invocation) -> Json:
+def _http(done: Invocation, tail: str | None) -> Json:
     """Return the data about the HTTP response, which AWS adds to the result."""
     length, hexes = str(len(done.payload)), done.request_id.replace("-", "").ljust(32, "0")
     # As long as the value from AWS, because these headers count towards the size of the result.
@@ -135,6 +139,8 @@ def _http(done: Invocation) -> Json:
         "x-amzn-RequestId": done.request_id,
         "X-Amzn-Trace-Id": trace,
     }
+    if tail is not None:
+        headers["X-Amz-Log-Result"] = tail
     return {
         "AllHttpHeaders": {name: [value] for name, value in headers.items()},
         "HttpHeaders": headers,

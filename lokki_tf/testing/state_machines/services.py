@@ -25,6 +25,7 @@ class Invocation:
         version: The version of the function that ran.
         request_id: The id of the invocation.
         status: The HTTP status.
+        log_tail: The last 4 KB of the invocation's log.
     """
 
     payload: bytes
@@ -32,6 +33,7 @@ class Invocation:
     version: str = "$LATEST"
     request_id: str = ""
     status: int = 200
+    log_tail: bytes = b""
 
 
 class ServiceError(Exception):
