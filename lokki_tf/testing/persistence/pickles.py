@@ -89,9 +89,9 @@ class _Writer(pickle.Pickler):
             return _thread, (type(value),), own
         if _sets_other_items(value):
             # It may return other items than it contains, such as the latest versions only.
-            own = vars(value) if hasattr(value, "__dict__") else None
+            more = vars(value) if hasattr(value, "__dict__") else None
             factory = getattr(value, "default_factory", None)
-            return _raw_dictionary, (type(value), dict(dict.items(value)), factory), own or None
+            return _raw_dictionary, (type(value), dict(dict.items(value)), factory), more or None
         if isinstance(value, defaultdict) and type(value) is not defaultdict:
             # Its class may have arguments that the class defaultdict does not have.
             made: Any = type(value), {}, value.default_factory
