@@ -83,7 +83,7 @@ class _Writer(pickle.Pickler):
         if isinstance(value, WeakValueDictionary):
             return WeakValueDictionary, (dict(value),)
         if isinstance(value, tempfile.SpooledTemporaryFile):
-            return _spooled, (value._max_size, _content(value))  # type: ignore[attr-defined]
+            return _spooled, (vars(value)["_max_size"], _content(value))
         if isinstance(value, Thread):  # jobs of Batch are threads, which have ended or are lost
             own = {key: item for key, item in vars(value).items() if key not in _OF_THREADS}
             return _thread, (type(value),), own

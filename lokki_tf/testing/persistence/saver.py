@@ -144,8 +144,7 @@ def _dictionaries() -> list[Any]:
     """Return the dicts of all services of moto that are in use."""
     from moto.core import base_backend
 
-    kept: Any = base_backend.BackendDict
-    return list(kept._instances)
+    return list(vars(base_backend.BackendDict)["_instances"])
 
 
 _PASSIVE = ("sts", "moto_api")
