@@ -6,10 +6,11 @@
 | ``console`` | commands behind ``$`` are run; what they print is compared, see :func:`normalized` |
 | ``bash`` | its commands, options, extras and targets exist |
 | ``toml`` | loaded as ``lokki.toml``, or as the file in its title |
-| ``json``, ``yaml`` | parsed |
+| ``json``, ``yaml``, ``hcl`` | parsed; ``hcl`` by Terraform, if it is there |
 
 In console blocks, ``deploy`` makes the pipeline exist in the local AWS without Terraform, and
-``destroy`` empties the account; ``make audit`` runs and compares these with Terraform.
+``destroy`` empties the account. ``make audit`` runs and compares these with Terraform, unless the
+page says that its pipeline is in the local AWS already.
 ``LOKKI_GOLDEN=write`` writes what console blocks printed into the pages.
 """
 
@@ -19,6 +20,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -170,7 +172,9 @@ class Reader:
         self._files(block.line)
         shown = []
         for command, expected in transcript(block.code):
-            if TIMES == 1 and (change := re.match(r"python (\S+)\.py (deploy|destroy)\b", command)):
+            if not _deploys(self.page) and (
+                change := re.match(r"python (\S+)\.py (deploy|destroy)\b", command)
+            ):
                 self._change(*change.groups())
                 shown.append(f"$ {command}\n{expected}")
                 continue
@@ -202,7 +206,7 @@ class Reader:
                 value += os.pathsep + self._environment[name]
             self._environment[name] = value
             return ""
-        if "deploy" in words and TIMES > 1:
+        if "deploy" in words:
             for stack in (self.folder / "terraform-out" / "stacks").iterdir():
                 (stack / "test_override.tf.json").write_text(json.dumps(NO_LIFECYCLE))
         if words[0] == "cd":
@@ -261,11 +265,14 @@ def agrees(expected: str, printed: str) -> bool:
 
 
 def _deploys(page: Page) -> bool:
-    return any(" deploy" in one.code for one in page.blocks if one.language == "console")
+    """Return whether a page's commands are to use Terraform."""
+    kinds = {one.language for one in page.blocks}
+    shown = any(" deploy" in one.code for one in page.blocks if one.language == "console")
+    return TIMES > 1 and shown and "deployed" not in kinds
 
 
 @pytest.mark.parametrize("page", [
-    pytest.param(one, marks=[pytest.mark.terraform] if TIMES > 1 and _deploys(one) else [])
+    pytest.param(one, marks=[pytest.mark.terraform] if _deploys(one) else [])
     for one in PAGES
 ], ids=lambda page: page.name)  # fmt: skip
 def test_what_a_page_shows_is_what_happens(page: Page, runner: Runner, tmp_path: Path) -> None:
@@ -312,6 +319,9 @@ def test_other_blocks_are_valid(
             tomllib.loads(block.code)
         elif block.language == "json":
             json.loads(block.code)
+        elif block.language == "hcl" and (program := shutil.which("terraform")):
+            command = [program, "fmt", "-check", "-diff", "-"]
+            subprocess.run(command, input=block.code, text=True, check=True, cwd=tmp_path)
         elif block.language == "yaml":
             yaml.safe_load(block.code)
         elif block.language == "bash":
