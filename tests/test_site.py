@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from golden_files import agrees_with_golden
 from pages import DOCS, ROOT
 
 CONFIG = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
@@ -21,13 +23,23 @@ def test_every_page_is_in_the_navigation_once() -> None:
     assert sorted(NAV) == sorted(pages - records)
 
 
-def test_the_index_of_guides_has_all_of_them() -> None:
-    """The page of guides links to each guide once, by its title, in the order of the navigation."""
-    index = (DOCS / "how-to/index.md").read_text(encoding="utf-8")
-    listed = re.findall(r"^- \[(.+)\]\((.+)\)$", index, re.MULTILINE)
-    guides = [one.removeprefix("how-to/") for one in NAV if one.startswith("how-to/")][1:]
-    titles = [(DOCS / "how-to" / one).read_text().partition("\n")[0][2:] for one in guides]
-    assert listed == list(zip(titles, guides, strict=True))
+def test_the_index_of_guides_has_all_of_them(request: pytest.FixtureRequest) -> None:
+    """The page of guides links to each guide by its title, as the navigation does."""
+    agrees_with_golden(request, "index.md", "\n".join(_index()) + "\n", DOCS / "how-to")
+
+
+def _index() -> Iterator[str]:
+    yield "# How-to guides\n"
+    yield "Each page answers one question. New here? Begin with [the tutorial](../tutorial.md).\n"
+    start, end = CONFIG.index("  - How-to guides:"), CONFIG.index("  - Reference:")
+    for title, guide in re.findall(r"- (?:([A-Z][^:]+):$|how-to/(.+))", CONFIG[start:end], re.M)[
+        2:
+    ]:
+        if title:
+            yield f"\n## {title}\n"
+        else:
+            heading = (DOCS / "how-to" / guide).read_text(encoding="utf-8").partition("\n")[0]
+            yield f"- [{heading[2:]}]({guide})"
 
 
 def test_the_readme_is_short() -> None:
