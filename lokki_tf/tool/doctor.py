@@ -208,7 +208,11 @@ def _node() -> Check:
     from lokki_tf.terraform.node import find_node
 
     node = os.environ.get("JSII_NODE") or find_node()
-    return Check("Node", f"{_said(node, '--version')} ({node})")
+    version = _said(node, "--version")
+    if version is None:
+        remedy = "set JSII_NODE to the path of a Node, or unset it"
+        return Check("Node", f"{node} does not run", "error", remedy)
+    return Check("Node", f"{version} ({node})")
 
 
 def _terraform() -> Check:
@@ -342,10 +346,11 @@ def _version(package: str) -> str:
     return importlib.metadata.version(package)
 
 
-def _said(*command: str) -> str:
+def _said(*command: str) -> str | None:
+    """Return the version that a program prints; ``None`` if it does not run."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
-        return "of unknown version"
+        return None
     found = re.search(r"\d+\.\d+\.\d+", done.stdout)
-    return found[0] if found else "of unknown version"
+    return found[0] if found else None

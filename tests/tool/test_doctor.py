@@ -193,6 +193,13 @@ def test_missing_terraform_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path
         assert "neither terraform nor tofu" in one.text
 
 
+def test_a_node_that_does_not_run_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path in JSII_NODE without a Node is reported with the variable."""
+    monkeypatch.setenv("JSII_NODE", "/nowhere/node")
+    remedy = "set JSII_NODE to the path of a Node, or unset it"
+    assert found("Node") == Check("Node", "/nowhere/node does not run", "error", remedy)
+
+
 def test_the_module_is_a_command(tmp_path: Path) -> None:
     """`python -m lokki_tf version` and the script print the version."""
     root = Path(__file__).parents[2]
