@@ -130,6 +130,8 @@ class TerraformWork:
         elif action == "read":  # a data source is no change
             return
         elif kind == "apply_start":
+            if not self._running and not self._ended:
+                self._shown = self._clock()  # Terraform itself takes seconds to begin
             self._running[address] = (self._name_of(address, action), self._clock())
             self._tell("step_started", address)
         elif kind in ("apply_complete", "apply_errored") and address in self._running:

@@ -167,7 +167,9 @@ def test_ctrl_c_reaches_terraform_once(tmp_path: Path) -> None:
 def test_lines_without_a_terminal() -> None:
     """Without a terminal a line each ten seconds names what is in progress, in plain text."""
     stream, clock = io.StringIO(), Clock()
+    clock.now = -12.0  # Terraform takes seconds to begin
     with TerraformWork("daily: applying", CHANGES, stream=stream, clock=clock) as work:
+        clock.now = 0.0
         for line in started(FUNCTION, ROLE, RULES):
             work.take(line)
         clock.now = 9.0
