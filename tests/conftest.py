@@ -50,9 +50,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the marks of requirements; let Terraform find its provider as deployments do."""
     for mark, text in MARKS.items():
         config.addinivalue_line("markers", f"{mark}: {text}")
-    # Terraform and its provider collect garbage for a third of their time, most of it schemas.
+    # Terraform and its provider collect garbage for a third of their time, most of it schemas. For
+    # all stacks together they need 2 GB; near the limit they would do little else.
     os.environ.setdefault("GOGC", "off")
-    os.environ.setdefault("GOMEMLIMIT", "1GiB")
+    os.environ.setdefault("GOMEMLIMIT", "4GiB")
     with suppress(MissingToolError):
         source = find_provider(find_program())
         os.environ.update(source.environment(Path(mkdtemp(prefix="lokki_tf-"))))

@@ -18,6 +18,7 @@ from lokki_tf.testing.errors import ExecutionNotFinished, LocalAwsError
 from lokki_tf.testing.execution import Execution, TaskError
 from lokki_tf.testing.iam.decisions import Decision, Right
 from lokki_tf.testing.images.registry import ImageFolder, folders_in
+from lokki_tf.testing.provider import KeptProvider
 from lokki_tf.testing.register import Registrar, Runnable
 from lokki_tf.testing.server_process import ServerProcess
 from lokki_tf.testing.settings import (
@@ -89,6 +90,7 @@ class LocalAws:
         self._server: ServerProcess | None = None
         self._clients: dict[str, Any] = {}
         self._scratch: TemporaryDirectory[str] | None = None
+        self._provider = KeptProvider()
         self._registrar = Registrar(self.client, self.register_image, self._scratch_folder)
 
     def __enter__(self) -> LocalAws:
@@ -105,6 +107,7 @@ class LocalAws:
 
     def close(self) -> None:
         """Stop the server and everything that runs in it."""
+        self._provider.close()
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -550,4 +553,6 @@ class LocalAws:
         return Path(self._scratch.name)
 
     def _terraform(self, folder: str | Path) -> Terraform:
-        return Terraform(Path(folder), self._scratch_folder(), self.environment, self._skip)
+        return Terraform(
+            Path(folder), self._scratch_folder(), self.environment, self._skip, self._provider
+        )

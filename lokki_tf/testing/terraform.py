@@ -2,7 +2,8 @@
 
 State, plugins and lock file are stored in a temporary folder of the local AWS. The stages of each
 command: write an override file with the local backend and provider settings, put the lock file
-next to it, run Terraform, remove both files.
+next to it, run Terraform, remove both files. Commands after the first ``init`` use a provider that
+keeps running, if the configuration has only one.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 
 from lokki_tf.terraform_cli import MIRROR_VARIABLE, ProviderSource, find_program, find_provider
 from lokki_tf.testing.errors import TerraformFailed
+from lokki_tf.testing.provider import VARIABLE, KeptProvider, program_in
 
 SLOW = ("aws_s3_bucket_lifecycle_configuration",)
 """Types of resources for which the AWS provider always waits long: here 55 seconds."""
@@ -47,6 +49,7 @@ class Terraform:
         scratch: The folder for state and plugins.
         environment: The environment variables for the local AWS.
         skip: Types of resources in ``*.tf.json`` that are not created.
+        kept: The account's provider, which runs until its next folder.
 
     Raises:
         MissingToolError: If Terraform is missing or too old, or its provider is not available.
@@ -58,16 +61,19 @@ class Terraform:
         scratch: Path,
         environment: Mapping[str, str],
         skip: Collection[str],
+        kept: KeptProvider,
     ) -> None:
         program = find_program()
         self._source = find_provider(program)
         self._program = program.path
         self._folder = folder.resolve()
         self._skip = skip
+        self._kept = kept
         name = hashlib.sha256(str(self._folder).encode()).hexdigest()[:16]
         self._scratch = scratch / name
         self._scratch.mkdir(parents=True, exist_ok=True)
-        own = {"TF_IN_AUTOMATION": "1", "TF_DATA_DIR": str(self._scratch / "data")}
+        self._data = self._scratch / "data"
+        own = {"TF_IN_AUTOMATION": "1", "TF_DATA_DIR": str(self._data)}
         self._cache = _plugin_cache(self._source)
         cached = _CACHING | {"TF_PLUGIN_CACHE_DIR": str(self._cache)} if self._cache else {}
         own |= self._source.environment(self._scratch)
@@ -76,8 +82,7 @@ class Terraform:
 
     def apply(self, variables: Mapping[str, Any] | None) -> dict[str, Any]:
         """Run ``init`` and ``apply``, and return the outputs."""
-        with _alone_in(self._cache):
-            self._run("init")
+        self._init()
         self._run("apply", "-auto-approve", _PARALLELISM, *_values(variables))
         outputs = json.loads(self._run("output", "-json"))
         return {name: output["value"] for name, output in outputs.items()}
@@ -93,6 +98,65 @@ class Terraform:
         """Run ``destroy``."""
         self._run("destroy", "-auto-approve", _PARALLELISM, *_values(variables))
 
+    def _init(self) -> None:
+        """Run ``init``, unless it was run with the same requirements and modules."""
+        done, wanted = self._scratch / "initialised.json", json.dumps(self._requirements())
+        if done.is_file() and done.read_text() == wanted:
+            return
+        with _alone_in(self._cache):
+            self._run("init")
+        done.write_text(wanted)
+
+    def _requirements(self) -> list[Any]:
+        """Return what ``init`` depends on."""
+        lock = self._folder / _LOCK
+        wanted = [
+            [str(folder), name, written.get("terraform"), written.get("module")]
+            for folder in self._modules()
+            for name, written in _written(folder)
+        ]
+        native = [[str(path), path.read_text()] for path in self._native()]
+        return [wanted, native, lock.read_text() if lock.exists() else None]
+
+    def _modules(self) -> list[Path]:
+        """Return the folders of the configuration: the root, and modules by their paths."""
+        found = [self._folder]
+        for folder in found:
+            for _, written in _written(folder):
+                for module in written.get("module", {}).values():
+                    path = (folder / str(module.get("source"))).resolve()
+                    if path.is_dir() and path not in found:
+                        found.append(path)
+        return found
+
+    def _native(self) -> list[Path]:
+        return sorted(path for folder in self._modules() for path in folder.glob("*.tf"))
+
+    @contextmanager
+    def _attached(self, command: str) -> Iterator[Mapping[str, str]]:
+        """Yield the variables of a provider that runs; none if Terraform has to start its own."""
+        program = program_in(self._data)
+        own = command == "init" or VARIABLE in self._environment
+        if own or program is None or not self._has_one_provider():
+            yield {}
+            return
+        with self._kept.attached(program.resolve(), self._folder, self._environment) as variables:
+            yield variables
+
+    def _has_one_provider(self) -> bool:
+        """Return whether the configuration configures the provider once.
+
+        Terraform starts a provider for each of its configurations; one that runs has the last.
+        """
+        configured = [
+            one
+            for folder in self._modules()
+            for _, written in _written(folder)
+            for one in _configurations(written)
+        ]
+        several = len(configured) > 1 or any("alias" in one for one in configured)
+        return not several and not self._native()
+
     def _run(self, command: str, *arguments: str) -> str:
         done = self._call(command, *arguments)
         if done.returncode != 0:
@@ -101,11 +165,11 @@ class Terraform:
 
     def _call(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         options = () if command == "output" else ("-input=false",)
-        with self._overridden():
+        with self._overridden(), self._attached(command) as provider:
             return subprocess.run(
                 [self._program, command, "-no-color", *options, *arguments],
                 cwd=self._folder,
-                env=self._environment,
+                env={**self._environment, **provider},
                 capture_output=True,
                 text=True,
                 check=False,
@@ -143,8 +207,7 @@ class Terraform:
         backend = {"local": {"path": str(self._scratch / "terraform.tfstate")}}
         skipped: dict[str, dict[str, Any]] = {}
         provider = dict(_PROVIDER)
-        for path in sorted(self._folder.glob("*.tf.json")):
-            written = json.loads(path.read_text())
+        for _, written in _written(self._folder):
             provider |= self._local_endpoints(written)
             resources = written.get("resource", {})
             for kind in self._skip:
@@ -159,14 +222,25 @@ class Terraform:
     def _local_endpoints(self, written: Mapping[str, Any]) -> dict[str, Any]:
         """Return provider settings that replace the configuration's endpoints by the local AWS."""
         found: dict[str, Any] = {}
-        providers = written.get("provider", {}).get("aws", [])
-        for one in providers if isinstance(providers, list) else [providers]:
+        for one in _configurations(written):
             for services in one.get("endpoints", []):
                 url = self._environment["AWS_ENDPOINT_URL"]
                 found["endpoints"] = [dict.fromkeys(services, url)]
             if "endpoints" in found and "region" in one:
                 found["region"] = self._environment["AWS_REGION"]
         return found
+
+
+def _written(folder: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Return the JSON files of a folder by name, without the override."""
+    paths = (path for path in sorted(folder.glob("*.tf.json")) if path.name != _OVERRIDE)
+    return [(path.name, json.loads(path.read_text())) for path in paths]
+
+
+def _configurations(written: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the configurations of the AWS provider in a file."""
+    found = written.get("provider", {}).get("aws", [])
+    return found if isinstance(found, list) else [found]
 
 
 def _plugin_cache(source: ProviderSource) -> Path | None:
