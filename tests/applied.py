@@ -48,6 +48,7 @@ class Applied:
     aws: LocalAws
     root: Path
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _plan: tuple[Path, bool] | None = None
 
     def apply(self, scratch: Path) -> None:
         """Write the stacks, and apply them.
@@ -70,16 +71,33 @@ class Applied:
             main["output"][name] = {"value": f"${{module.{name}}}"}
         self._apply(main)
 
+    def plan(self) -> tuple[Path, bool]:
+        """Return a plan after the apply, made once, and whether it is empty."""
+        if self._plan is None:
+            file = self.root.with_name("plan")
+            done = self.aws._terraform(self.root)._call(
+                "plan", "-detailed-exitcode", f"-out={file}", "-parallelism=30"
+            )
+            assert done.returncode in (0, 2), done.stderr
+            self._plan = file, done.returncode == 0
+        return self._plan
+
     def remove(self, name: str) -> None:
         """Take a stack out of the configuration, and apply that."""
         empty(self.aws, self.outputs[name]["bucket"])
         main = json.loads((self.root / "main.tf.json").read_text())
-        del main["module"][name], main["output"][name]
-        self._apply(main)
+        del main["module"][name], main["output"][name], self.outputs[name]
+        (self.root / "main.tf.json").write_text(json.dumps(main))
+        self._change("apply")
 
     def _apply(self, main: dict[str, Any]) -> None:
         (self.root / "main.tf.json").write_text(json.dumps(main))
         self.outputs = self.aws.deploy(self.root)
+
+    def _change(self, command: str) -> None:
+        """Run Terraform without reading all resources again, which takes it most of its time."""
+        options = ("-auto-approve", "-refresh=false", "-parallelism=30")
+        self.aws._terraform(self.root)._run(command, *options)
 
     def values(
         self,
@@ -105,7 +123,7 @@ class Applied:
         for outputs in self.outputs.values():
             if "bucket" in outputs:
                 empty(self.aws, outputs["bucket"])
-        self.aws.destroy(self.root)
+        self._change("destroy")
 
 
 def as_module(folder: Path, without: Collection[str] = ()) -> list[dict[str, Any]]:

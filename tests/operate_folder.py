@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lokki_tf.testing import LocalAws
+from lokki_tf.testing.provider import ProviderProcess, program_in
 from lokki_tf.testing.terraform import SLOW
 
 ROOT = Path(__file__).parents[1]
@@ -65,6 +66,8 @@ class Folder:
     """What :meth:`interrupt` returned of its first deployment."""
     deployment: subprocess.CompletedProcess[str]
     """What its deployment printed."""
+    provider: ProviderProcess | None = None
+    """The provider that :meth:`keep_provider` has started."""
 
     def __init__(self, path: Path, source: str, settings: str, options: Sequence[str] = ()) -> None:
         self.path = path
@@ -80,11 +83,29 @@ class Folder:
         (folder / "test_override.tf.json").write_text(json.dumps(NO_LIFECYCLE))
         return folder
 
+    def keep_provider(self, name: str) -> None:
+        """Start a provider to which Terraform connects from now on, in the folder of a stack.
+
+        Args:
+            name: The stack, for which ``init`` was run.
+        """
+        stack = self.stack(name)
+        program = program_in(stack / ".terraform")
+        assert program is not None
+        keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+        self.provider = ProviderProcess(program, stack, self.environment(keys))
+
+    def close(self) -> None:
+        """End the provider."""
+        if self.provider is not None:
+            self.provider.close()
+
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment of a user without an AWS account."""
         own = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
         fixed = {"PYTHONPATH": str(ROOT), "HOME": str(self.path), "NO_COLOR": "1"}
-        return {**own, **fixed, "AWS_EC2_METADATA_DISABLED": "true", **(more or {})}
+        kept = self.provider.environment if self.provider else {}
+        return {**own, **fixed, "AWS_EC2_METADATA_DISABLED": "true", **kept, **(more or {})}
 
     def command(self, *args: str) -> list[str]:
         """A command line."""

@@ -28,6 +28,7 @@ from library import (
 )
 from operate.test_history import told
 from strategies import retriers, same
+from thorough import TIMES
 
 from lokki_tf import Failure, MicroFunctions, Pipeline, RetryConfig, ReturnUpdates, step
 from lokki_tf.errors import RunTimeoutError, StepFailed
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = st.lists(st.sampled_from([one.__name__ for one in ERRORS]), max_size=4)
 OFTEN = settings(
-    max_examples=60,
+    max_examples=30 * TIMES,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

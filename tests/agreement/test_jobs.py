@@ -15,6 +15,7 @@ from agreement.test_random import agree, agree_on_failure, agree_on_routes
 from hypothesis import HealthCheck, Phase, given, settings
 from library import echo, listing
 from strategies import chains, drawn, failing, pipelines, routed
+from thorough import TIMES
 
 from lokki_tf import DAG, MicroFunctions, Pipeline, RetryConfig, flow, step, task
 from lokki_tf.errors import StepFailed
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from deployment import Deployment
 
 QUIET = settings(
-    max_examples=12,
+    max_examples=6 * TIMES,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # a failing example costs minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from lokki_tf.testing import LocalAws
 
-EXAMPLES = 150 * TIMES
+EXAMPLES = 80 * TIMES
 
 
 @given(pipeline=pipelines(required=True, answered=True, started=True), data=st.data())
@@ -116,7 +116,7 @@ def test_tasks_and_their_conditions_agree(
 
 @given(made=failing())
 @settings(
-    max_examples=EXAMPLES // 12,
+    max_examples=EXAMPLES // 8,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -166,7 +166,7 @@ def staged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @given(drawn=with_limits())
 @settings(
-    max_examples=EXAMPLES // 50,
+    max_examples=EXAMPLES // 40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

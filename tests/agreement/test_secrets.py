@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -489,9 +490,8 @@ def test_no_secret_leaves_the_process_in_aws(applied: Applied, tmp_path: Path) -
     execution = applied.execute("leaking_stack")
     assert execution.status == "FAILED"
     texts: dict[str, Any] = {"execution": repr(execution)}
-    terraform = aws._terraform(applied.root)
-    plan, state = tmp_path / "plan.zip", terraform._scratch / "terraform.tfstate"
-    assert not terraform._call("plan", f"-out={plan}").returncode
+    plan = Path(shutil.copy(applied.plan()[0], tmp_path / "plan.zip"))
+    state = aws._terraform(applied.root)._scratch / "terraform.tfstate"
     files = [plan, state, *(one for one in applied.root.rglob("*") if one.is_file())]
     for path in files:
         texts[str(path)] = path.read_bytes()

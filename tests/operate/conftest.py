@@ -13,8 +13,11 @@ from lokki_tf.testing import LocalAws
 
 
 @pytest.fixture(scope="session")
-def squares(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    """A stage of a pipeline under another name: its deployment was interrupted, and repeated."""
+def squares(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
+    """A stage of a pipeline under another name: its deployment was interrupted, and repeated.
+
+    Terraform starts the provider itself only until it is interrupted.
+    """
     settings = f"{settings_for(local_aws)}[stage.prod.lambda]\nmemory_size = 1024\n"
     options = ("--stage", "prod", "--stack-name", "other")
     folder = Folder(tmp_path_factory.mktemp("squares"), SQUARES, settings, options)
@@ -33,8 +36,10 @@ def squares(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Fo
         roleArn=local_aws.admin_role,
         definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}',
     )
+    folder.keep_provider("other-prod")
     folder.deployment = folder.run("deploy", "--confirm", "--import-existing")
-    return folder
+    yield folder
+    folder.close()
 
 
 def wait_for_function(aws: LocalAws, name: str) -> None:
