@@ -12,6 +12,8 @@ ACCESS_KEY = "AKIAIOSFODNN7LOCALAWS"
 FAILED = "failed "
 """What the server prints before an error in the place of its URL."""
 SECRET_KEY = "local-aws-has-no-secrets"
+SDK_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
+"""The packages that Lambda's Python runtime contains in addition to the standard library."""
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 
-SDK_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
-"""The packages that Lambda's Python runtime contains in addition to the standard library."""
+from lokki_tf.testing.settings import SDK_PACKAGES
 
 
 class Bundles:

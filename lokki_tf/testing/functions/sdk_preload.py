@@ -21,11 +21,12 @@ _dependencies: set[str] = set()
 """Modules of the standard library that were loaded only because the SDK imports them."""
 
 
-def preload(folder: str) -> None:
+def preload(folder: str, services: Sequence[str] = ("s3",)) -> None:
     """Load the SDK from a folder and remove it from ``sys.modules``.
 
     Args:
         folder: The folder with the SDK's packages.
+        services: The services whose models are loaded.
     """
     before = set(sys.modules)
     sys.path.append(folder)
@@ -37,9 +38,10 @@ def preload(folder: str) -> None:
     finally:
         sys.path.remove(folder)
     _remember_files(botocore.loaders.JSONFileLoader)
-    boto3.session.Session().client(
-        "s3", region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none"
-    )
+    for service in services:
+        boto3.session.Session().client(
+            service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none"
+        )
     for name in [name for name in sys.modules if name.partition(".")[0] in _PACKAGES]:
         _hidden[name] = sys.modules.pop(name)
     _dependencies.update(set(sys.modules) - before)

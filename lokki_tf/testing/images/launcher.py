@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
 from lokki_tf.testing.images.containers import Containers
-from lokki_tf.testing.images.processes import Process
+from lokki_tf.testing.images.forking import Forks
+from lokki_tf.testing.images.processes import ENVIRONMENT, Process
 from lokki_tf.testing.images.programs import CannotStart, Lines, Program, Running
 from lokki_tf.testing.images.registry import Registry
 
@@ -25,6 +26,7 @@ class Launcher:
     def __init__(self, owner: str, *, containers: bool = True) -> None:
         self.registry = Registry()
         self._containers = Containers(owner) if containers else None
+        self._forks = Forks(ENVIRONMENT)
         self._closed = False
         self._running: set[Running] = set()
         self._lock = Lock()
@@ -61,6 +63,7 @@ class Launcher:
             self._running.clear()
         with ThreadPoolExecutor() as threads:
             list(threads.map(lambda running: running.stop(grace=0), left))
+        self._forks.close()
 
     def _start(self, program: Program, lines: Lines) -> Running:
         containers = self._containers
@@ -68,7 +71,7 @@ class Launcher:
             return containers.start(program, lines)
         folder = self.registry.find(program.image)
         if folder is not None:
-            return Process(program, folder, lines)
+            return Process(program, folder, lines, self._forks)
         if containers is None or not containers.available:
             raise CannotStart(
                 f"CannotPullContainerError: {program.image} is not available: no Docker API was "

@@ -12,10 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Lock, Thread
 
+from lokki_tf.testing.images.forking import Fork, Forks, can_fork
 from lokki_tf.testing.images.programs import GRACE_SECONDS, KILLED, CannotStart, Lines, Program
 from lokki_tf.testing.images.registry import ImageFolder
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "HOME": "/tmp",
     "LANG": "C.UTF-8",
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -36,23 +37,16 @@ class Process:
         program: The program.
         folder: The folder that the image was built from.
         lines: Receives the program's output.
+        forks: Starts Python programs.
 
     Raises:
         CannotStart: If the operating system cannot start the process.
     """
 
-    def __init__(self, program: Program, folder: ImageFolder, lines: Lines) -> None:
+    def __init__(self, program: Program, folder: ImageFolder, lines: Lines, forks: Forks) -> None:
         self._output, theirs = os.pipe()
         try:
-            self._process = subprocess.Popen(
-                _arguments(program, folder),
-                cwd=_directory(program, folder),
-                env={**_ENVIRONMENT, **program.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=theirs,
-                stderr=theirs,
-                start_new_session=True,
-            )
+            self._process = _started(program, folder, theirs, forks)
         except OSError as error:
             os.close(self._output)
             raise CannotStart(f"CannotStartContainerError: {error}") from None
@@ -138,6 +132,25 @@ class _Reader:
             whole, self._begun = [self._begun] if self._begun else [], b""
         if whole:
             self._lines([line.decode("utf-8", "replace").rstrip("\r") for line in whole])
+
+
+def _started(
+    program: Program, folder: ImageFolder, output: int, forks: Forks
+) -> subprocess.Popen[bytes] | Fork:
+    """Start a process that is the leader of a group of processes."""
+    arguments, directory = _arguments(program, folder), _directory(program, folder)
+    environment = {**ENVIRONMENT, **program.environment}
+    if can_fork(arguments, folder.app, program.environment):
+        return forks.start(arguments[1:], directory, environment, output)
+    return subprocess.Popen(
+        arguments,
+        cwd=directory,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+    )
 
 
 def _arguments(program: Program, folder: ImageFolder) -> list[str]:
