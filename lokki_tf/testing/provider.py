@@ -32,6 +32,8 @@ try:
 except subprocess.TimeoutExpired:
     provider.kill()
 """
+# Each command allocates the schema anew. Go would look for garbage whenever the memory has doubled.
+_COLLECTION = {"GOGC": "off", "GOMEMLIMIT": "1GiB"}
 _PRINTED = re.compile(rf"{VARIABLE}='(.+)'")
 
 
@@ -53,6 +55,7 @@ class ProviderProcess:
         # The provider cannot be configured twice with a bundle of certificates, and a server on
         # loopback needs none.
         own = {name: value for name, value in environment.items() if name != "AWS_CA_BUNDLE"}
+        own |= _COLLECTION
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _GUARD, str(program), "-debug"],
             cwd=folder,
@@ -83,7 +86,7 @@ class KeptProvider:
     def __init__(self) -> None:
         self._in_use = threading.Lock()
         self._process: ProviderProcess | None = None
-        self._belongs_to: tuple[Path, Path] | None = None
+        self._belongs_to: tuple[object, ...] | None = None
 
     @contextmanager
     def attached(
@@ -102,10 +105,12 @@ class KeptProvider:
             yield {}
             return
         try:
-            if self._process is None or self._belongs_to != (program, folder):
+            # A folder that was removed and made again is another one for a process that is in it.
+            belongs_to = program, folder, folder.stat().st_ino
+            if self._process is None or self._belongs_to != belongs_to:
                 self.close()
                 self._process = ProviderProcess(program, folder, environment)
-                self._belongs_to = program, folder
+                self._belongs_to = belongs_to
             yield self._process.environment
         finally:
             self._in_use.release()
