@@ -21,10 +21,11 @@ from pathlib import Path
 
 VARIABLE = "TF_REATTACH_PROVIDERS"
 
-# The provider ends with this process, even if this process is killed.
+# The provider ends with this process, even if this process is killed; the guard with the provider.
 _GUARD = """
-import signal, subprocess, sys
+import os, signal, subprocess, sys, threading
 provider = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+threading.Thread(target=lambda: os._exit(provider.wait()), daemon=True).start()
 sys.stdin.read()
 provider.send_signal(signal.SIGINT if sys.platform != "win32" else signal.SIGTERM)
 try:
@@ -72,6 +73,11 @@ class ProviderProcess:
                 self.environment = {VARIABLE: found[1]}
                 return
 
+    @property
+    def ended(self) -> bool:
+        """Whether the provider has ended."""
+        return self._process.poll() is not None
+
     def close(self) -> None:
         """End the provider."""
         self._process.communicate()
@@ -107,7 +113,7 @@ class KeptProvider:
         try:
             # A folder that was removed and made again is another one for a process that is in it.
             belongs_to = program, folder, folder.stat().st_ino
-            if self._process is None or self._belongs_to != belongs_to:
+            if self._process is None or self._process.ended or self._belongs_to != belongs_to:
                 self.close()
                 self._process = ProviderProcess(program, folder, environment)
                 self._belongs_to = belongs_to

@@ -88,13 +88,16 @@ def _run(request: dict[str, Any], sdk: Any) -> int:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
+    if status < 0:
+        signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
     return status
 
 
 def _status_of(script: str, main: ModuleType) -> int:
     try:
         with open(script, "rb") as file:
-            code = compile(file.read(), script, "exec")
+            code = compile(file.read(), script, "exec", dont_inherit=True)
         exec(code, main.__dict__)
     except SystemExit as end:
         if end.code is None or isinstance(end.code, int):
@@ -103,8 +106,9 @@ def _status_of(script: str, main: ModuleType) -> int:
         return 1
     except BaseException as error:
         trace = error.__traceback__
-        sys.excepthook(type(error), error, trace.tb_next if trace else None)
-        return 1
+        own = error.with_traceback(trace.tb_next if trace else None)
+        sys.excepthook(type(own), own, own.__traceback__)
+        return -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
     return 0
 
 
