@@ -1,8 +1,8 @@
 """Programs that some tests require: skipped without them, or failed where they are demanded.
 
-A test requires Terraform with its AWS provider, or a container engine, by the mark ``terraform`` or
-``containers``, or by a fixture that does. ``LOKKI_TESTS_DEMAND=terraform,containers`` turns the
-skips into failures.
+A test requires Terraform with its AWS provider, a container engine, or Chromium, by the mark
+``terraform``, ``containers`` or ``browser``, or by a fixture that does.
+``LOKKI_TESTS_DEMAND=terraform,containers`` turns the skips into failures.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ VARIABLE = "LOKKI_TESTS_DEMAND"
 MARKS = {
     "terraform": "requires Terraform or OpenTofu with the AWS provider",
     "containers": "requires a container engine that answers the Docker API",
+    "browser": "requires Chromium on the PATH",
 }
 _FIXTURES = {"applied": "terraform", "squares": "terraform", "engine": "containers"}
 
@@ -55,6 +56,10 @@ def summary(stats: Mapping[str, list[pytest.TestReport]]) -> list[str]:
 
 @cache
 def _missing(mark: str) -> str | None:
+    if mark == "browser":
+        from browser import program
+
+        return None if program() else "no chromium on the PATH; install it: apt install chromium"
     from lokki_tf.errors import MissingToolError
     from lokki_tf.images import connect
     from lokki_tf.terraform_cli import find_program, find_provider

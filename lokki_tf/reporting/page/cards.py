@@ -27,7 +27,7 @@ def part_html(h: Html, part: Mapping[str, Any], number: int) -> Markup:
     if kind == cards.MARKDOWN:
         return h(
             "div",
-            Markup(_markdown().render(h.hidden(str(part.get("text", ""))))),
+            Markup(_markdown().render(h.plain(part.get("text", "")))),
             class_="markdown",
         )
     if kind == cards.TABLE:
@@ -38,7 +38,7 @@ def part_html(h: Html, part: Mapping[str, Any], number: int) -> Markup:
         return h(
             "iframe",
             sandbox="",  # no scripts, no forms, no plugins, and an origin of its own
-            srcdoc=h.hidden(str(part.get("text", ""))),
+            srcdoc=h.plain(part.get("text", "")),
             title=f"figure {number}",
             loading="lazy",
         )

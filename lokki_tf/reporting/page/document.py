@@ -25,8 +25,8 @@ MOST_STEPS: Final = 1_000
 """Steps that are listed; those that failed are among them."""
 MOST_LINES, MOST_CARDS = 1_000, 60
 _LARGEST_CARDS = 8_000_000  # characters
-_LARGEST_LOG = 150_000
-_VALUES, _TRACES = 300_000, 200_000
+_LARGEST_LOG = 120_000
+_VALUES, _TRACES = 200_000, 150_000
 """Characters of all values, and of all tracebacks, that are shown."""
 _LEAST, _MOST = 120, 3_000
 _LONGEST_TRACE = 8_000
@@ -224,10 +224,7 @@ class _Page:
         names = ("step", "status", "start", "duration", "attempts", "result")
         head = h(
             "tr",
-            *(
-                h("th", name, scope="col", class_="less" if name in _LESS else None)
-                for name in names
-            ),
+            *(h("th", name, scope="col", class_=_COLUMNS.get(name)) for name in names),
         )
         body = (self._row(one) for one in self.steps)
         hidden = len(report.steps) - len(self.steps)
@@ -352,7 +349,7 @@ class _Page:
         names = {"seconds": False, "billed": False, "memory": False}
         for name in names:
             names[name] = any(getattr(one, name) is not None for one in report.usage)
-        titles = ["step", "calls"] + [_TITLES[name] for name in names if names[name]]
+        titles = ["calls"] + [_TITLES[name] for name in names if names[name]]
         most = 50
         largest = sorted(report.usage, key=lambda one: -(one.billed or one.seconds or 0.0))
         rows = (
@@ -372,7 +369,14 @@ class _Page:
         table = h(
             "table",
             h("caption", caption),
-            h("thead", h("tr", *(h("th", one, scope="col") for one in titles))),
+            h(
+                "thead",
+                h(
+                    "tr",
+                    h("th", "step", scope="col"),
+                    *(h("th", one, scope="col", class_="number") for one in titles),
+                ),
+            ),
             h("tbody", *rows),
         )
         scrolls = h(
@@ -387,7 +391,8 @@ class _Page:
         )
 
 
-_LESS = ("start", "attempts")  # columns that a narrow screen does not show
+# A narrow screen does not show those with "less".
+_COLUMNS = {"start": "number less", "duration": "number", "attempts": "number less"}
 _TITLES = {"seconds": "seconds", "billed": "billed ms", "memory": "memory, MB"}
 
 

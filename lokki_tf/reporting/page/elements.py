@@ -47,6 +47,14 @@ class Html:
         """
         return text if self._secrets is None else self._secrets.sub(HIDDEN, text)
 
+    def plain(self, text: object) -> str:
+        """Return text without secrets and without characters that cannot be printed.
+
+        Args:
+            text: The text; other objects are converted with ``str``.
+        """
+        return _UNPRINTABLE.sub("�", self.hidden(str(text)))
+
     def text(self, text: object) -> Markup:
         """Return text as HTML; HTML is returned unchanged.
 
@@ -55,7 +63,7 @@ class Html:
         """
         if isinstance(text, Markup):
             return text
-        return Markup(escape(_UNPRINTABLE.sub("�", self.hidden(str(text)))))
+        return Markup(escape(self.plain(text)))
 
     def __call__(self, name: str, /, *children: object, **attributes: object) -> Markup:
         """Return an element.

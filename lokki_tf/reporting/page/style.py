@@ -51,7 +51,8 @@ th,td{padding:.28rem .7rem .28rem 0;text-align:left;vertical-align:top;
 border-bottom:1px solid var(--line);font-variant-numeric:tabular-nums}
 .wide td:first-child{min-width:8rem}
 thead th{color:var(--quiet);font-weight:600;white-space:nowrap}
-td.number{text-align:right;white-space:nowrap}
+.number{text-align:right;white-space:nowrap}
+td.number,th.number{padding-left:.8rem}
 details{border:1px solid var(--line);border-radius:.4rem;margin:.4rem 0;padding:0 .8rem}
 details details{margin:.5rem 0}
 summary{cursor:pointer;padding:.45rem 0}

@@ -84,6 +84,10 @@ class Values:
             shown = self._shown(value, room)
         except Exception:  # a class of the user's, or one with the name of a known one
             shown = Shown(type(value).__qualname__)
+        if isinstance(value, (*_PLAIN, str)):
+            text = self._inline(value, 0)
+            if len(text) <= _LINE and "\\n" not in text:
+                return h("p", h("code", text), " ", h("span", shown.kind, class_="kind"))
         return h("div", h("p", shown.kind, class_="kind"), shown.body, class_="value")
 
     def line(self, value: Any, room: int = 80, name: object = None) -> str:
