@@ -68,7 +68,6 @@ class Recording:
         parameters: The run's parameters.
         secrets: Values that reports must not contain.
         stage: The stage, if any.
-        routed: Whether the pipeline is a routed one, in which a state goes from step to step.
     """
 
     run_id: str = ""
@@ -76,7 +75,6 @@ class Recording:
     parameters: dict[str, Any] = field(default_factory=dict)
     secrets: frozenset[str] = field(default_factory=frozenset, repr=False)
     stage: str | None = None
-    routed: bool = False
     has_output: bool = field(default=False, init=False)
     """Whether what steps print is recorded."""
     retries: list[Retried] = field(default_factory=list, init=False)

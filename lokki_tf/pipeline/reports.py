@@ -82,7 +82,7 @@ class Reported:
         self._file = file
         self._recording = recording = settings.recording
         recording.run_id, recording.began = settings.run_id, settings.started
-        recording.stage, recording.routed = settings.stage, definition.routes is not None
+        recording.stage = settings.stage
         declared = {one.name: one.default for one in definition.parameters}
         values = {**declared, **given}
         recording.parameters = {

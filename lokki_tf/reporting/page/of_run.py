@@ -185,7 +185,7 @@ def _steps(run: Run[Any], recording: Recording, tops: Mapping[str, str]) -> Iter
     for node in nodes:
         error = errors.get(node.name)
         arguments: Sequence[Input] = inputs.of(node)
-        if recording.routed:
+        if run.definition.routed is not None:
             arguments = [Input("state", f"from {before[0]}", before[1])]
             before = node.name, results.get(node.name, MISSING)
         yield StepReport(
