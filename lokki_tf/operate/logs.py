@@ -27,7 +27,6 @@ LATE = 10.0  # seconds by which CloudWatch may return a line late
 _AT_ONCE = 8
 _ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _REQUEST = re.compile(rf"(?P<what>START|END|REPORT) RequestId: {_ID}\b")
-_BILLED = re.compile(r"Billed Duration: (?P<billed>\d+) ms\s+Memory Size: (?P<memory>\d+) MB")
 _OWN = re.compile(rf"INIT_START Runtime Version: |XRAY TraceId: |{_REQUEST.pattern}")
 _REPORTED = {
     "billed_ms": re.compile(r"\bBilled Duration: (\d+) ms"),
@@ -82,27 +81,6 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Billed:
-    """What Lambda bills for a call, as it reports in the log.
-
-    Source: AWS Lambda Developer Guide, "Lambda function logging in Python".
-
-    Args:
-        step: The step.
-        milliseconds: The duration.
-        memory: Memory of the function in MB.
-        run: The run, if it is known.
-        node: The node, if it is known.
-    """
-
-    step: str
-    milliseconds: int
-    memory: int
-    run: str | None = None
-    node: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Wanted:
     """Selection of lines.
 
@@ -154,14 +132,6 @@ class Reader:
         lines = sorted((line for part in found for line in part), key=lambda line: line.time)
         run = self._wanted.run
         return [line for line in lines if run is None or line.run == run]
-
-    @property
-    def billed(self) -> list[Billed]:
-        """What Lambda bills for the calls whose ends were read."""
-        run = self._wanted.run
-        streams = (one for group in self._read.values() for one in group.streams.values())
-        found = (one for stream in streams for one in stream.billed)
-        return [one for one in found if run is None or one.run == run]
 
     def follow(
         self,
@@ -234,7 +204,6 @@ class _Stream:
         self._waiting: list[LogLine] = []  # lines whose run is not known yet
         self._in_own_frame = False
         self.latest = 0.0
-        self.billed: list[Billed] = []
 
     def read(self, event: Mapping[str, Any]) -> Iterator[LogLine]:
         """Return the lines whose run is known after an event."""
@@ -245,10 +214,6 @@ class _Stream:
         if match and match["what"] == "START":  # the lines before it belong to its cold start
             self._run = self._node = None
         elif match:
-            found = _BILLED.search(text) if match["what"] == "REPORT" else None
-            if found:
-                billed, memory = int(found["billed"]), int(found["memory"])
-                self.billed.append(Billed(self._step, billed, memory, self._run, self._node))
             yield from self.settled()
             report = _report(text) if self._reports else {}
             if report and self._run is not None:

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from lokki_tf.model import Definition, Status
 
     from .deployed import Deployed
-    from .logs import Billed, LogLine
+    from .logs import LogLine
     from .results import Reader
     from .runs import AwsRun
     from .states import RunHistory
@@ -410,18 +410,21 @@ def _facts(execution: Described) -> Iterator[tuple[str, str]]:
         yield "skipped", run.busy
 
 
-def _logs(execution: Described) -> tuple[list[LogEntry], list[Billed], str]:
+def _logs(execution: Described) -> tuple[list[LogEntry], list[LogLine], str]:
     """Return the lines of logs, what Lambda bills, and why there is nothing if so."""
     run, deployed = execution.seen, execution.deployed
     start = run.began.timestamp() - _SLACK
     end = None if run.ended is None else run.ended.timestamp() + _SLACK
-    reader = LogReader(deployed, Wanted(tuple(deployed.log_groups), start, end, run.name))
+    reader = LogReader(
+        deployed, Wanted(tuple(deployed.log_groups), start, end, run.name, reports=True)
+    )
     try:
         lines = reader.lines()
     except AwsError as error:
         return [], [], f"The logs cannot be read: {error.message}"
     writer = LineWriter()
-    return [_entry(writer, line) for line in lines], reader.billed, ""
+    billed = [line for line in lines if "billed_ms" in line.entry]
+    return [_entry(writer, line) for line in lines if "billed_ms" not in line.entry], billed, ""
 
 
 def _entry(writer: LineWriter, line: LogLine) -> LogEntry:
@@ -429,10 +432,10 @@ def _entry(writer: LineWriter, line: LogLine) -> LogEntry:
 
 
 def _usage(
-    visits: Sequence[_Visit], billed: Sequence[Billed], definition: Definition
+    visits: Sequence[_Visit], billed: Sequence[LogLine], definition: Definition
 ) -> Iterator[Usage]:
     tops = inner_nodes(definition.whole)
-    times: dict[str, list[Billed]] = {}
+    times: dict[str, list[LogLine]] = {}
     for one in billed:
         node = one.node or one.step
         times.setdefault(tops.get(node, node), []).append(one)
@@ -446,13 +449,13 @@ def _usage(
                 visit.name,
                 calls,
                 visit.seconds or None,
-                sum(one.milliseconds for one in own) if own else None,
-                own[0].memory if own else None,
+                round(sum(one.entry["billed_ms"] for one in own)) if own else None,
+                round(own[0].entry.get("memory_mb", 0)) or None if own else None,
             )
 
 
 def _numbers(
-    execution: Described, visits: Sequence[_Visit], billed: Sequence[Billed]
+    execution: Described, visits: Sequence[_Visit], billed: Sequence[LogLine]
 ) -> Iterator[tuple[str, str]]:
     tracker = execution.history.tracker
     retries = sum(len(one.retries) for one in visits)
@@ -464,10 +467,14 @@ def _numbers(
     if items:
         yield "items of Distributed Maps", f"{items:,}"
     if billed:
-        total = sum(one.milliseconds for one in billed)
-        memory = sum(one.milliseconds * one.memory for one in billed) / 1000 / 1024
+        total = sum(one.entry["billed_ms"] for one in billed)
+        memory = (
+            sum(one.entry["billed_ms"] * one.entry.get("memory_mb", 0) for one in billed)
+            / 1000
+            / 1024
+        )
         yield "calls of Lambda functions", f"{len(billed):,}"
-        yield "billed by Lambda", f"{total:,} ms, {memory:,.3f} GB-seconds"
+        yield "billed by Lambda", f"{total:,.0f} ms, {memory:,.3f} GB-seconds"
 
 
 def _cards(
