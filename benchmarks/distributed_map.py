@@ -19,7 +19,7 @@ import zipfile
 from threading import Event, Thread
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from lokki_tf.testing import LocalAws
 
