@@ -77,7 +77,7 @@ def main(count: int, large: int) -> None:
     for pipeline, given in ((squares, count), (megabytes, large)):
         with LocalAws() as aws:
             began = time.perf_counter()
-            execution = aws.run(pipeline, {"count": given})
+            execution = aws.run(pipeline, {"count": given}, timeout=3_600)
             seconds = time.perf_counter() - began
             if execution.status != "SUCCEEDED":
                 raise SystemExit(f"{execution.error}: {execution.cause}")
