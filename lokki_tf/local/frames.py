@@ -301,7 +301,8 @@ class MapRun:
         """Whether every item has a result or has failed."""
         if isinstance(self.results, Spool):
             return self.total - self.results.count == len(self.failures)
-        return sum(one is NOTHING for one in self.results) == len(self.failures)
+        results = self.results[: self.total]
+        return sum(one is NOTHING for one in results) == len(self.failures)
 
     @property
     def first_failure(self) -> Failure:

@@ -434,14 +434,15 @@ class Work:
         """Combine the results of a map whose items have all ended."""
         for name in run.changed if run.kept else ():
             warn_of_change(f"argument {name!r} of {label(run.node)}", run.node.place, "its items")
+        is_partial = run.feed is not None and not run.feed.is_over
         if run.feed is not None:
-            if not run.feed.is_over:
+            if is_partial:
                 run.feed.close()
             elif run.failures and not run.stopped and run.fails_with(len(run.failures)):
                 self.journal.too_many(run)  # only now their share is known
         if run.stopped:
             self.journal.map_failed(run)
-        elif not run.frame.is_stopped() or run.is_complete:
+        elif not is_partial and (not run.frame.is_stopped() or run.is_complete):
             results: list[Any] | Spooled
             if isinstance(run.results, Spool):
                 results = run.results.values()

@@ -60,6 +60,11 @@ def once(values: Iterator[int]) -> list[Any]:
 
 
 @step
+def of_list(values: list[int]) -> int:
+    return sum(values)
+
+
+@step
 def generated(values: Generator[int, None, None]) -> int:
     return sum(values)
 
@@ -180,6 +185,34 @@ def test_a_failed_item_closes_the_generator(way: Any) -> None:
         Pipeline("p", steps=[endless().map(refusing).agg(twice)]).local_run(**way)
     assert closed
     assert closed[0] <= 100 + MOST_AHEAD
+
+
+@pytest.mark.parametrize("consumer", [once, of_list], ids=lambda one: one.step.name)
+def test_a_failure_elsewhere_leaves_no_partial_result(consumer: Any) -> None:
+    """A map whose generator was ended has no result."""
+    begun = threading.Event()
+
+    @step
+    def endless() -> Iterator[int]:
+        number = 0
+        while True:
+            yield (number := number + 1)
+
+    @step
+    def waiting(item: int) -> int:
+        begun.set()
+        return item
+
+    @step
+    def failing() -> None:
+        begun.wait(10)
+        raise LookupError("elsewhere")
+
+    pipeline = Pipeline("p", steps=[endless().map(waiting).agg(consumer), failing()])
+    with pytest.raises(StepFailed, match="elsewhere") as caught:
+        pipeline.local_run()
+    assert caught.value.run.status["waiting_map"] == "interrupted"
+    assert "waiting_map" not in caught.value.run.outputs
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
