@@ -366,7 +366,7 @@ def _reports(
     if _configure_log(log_format, log_level):
         return nullcontext()  # local_run writes the log itself
     return listener_for(
-        pipeline.definition.whole if pipeline.graph.nodes else None,
+        pipeline.definition.outline if pipeline.definition.outline.nodes else None,
         level=log_level or logging.level,
         progress_interval=logging.progress_interval,
         live=live,

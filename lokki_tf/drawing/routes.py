@@ -51,7 +51,7 @@ def picture_of(
     order = {name: number for number, name in enumerate(names)}
     tests = _tests(routes, names)
     ends = {name for name, route in routes.by_name.items() if route.ends}
-    shapes = [Shape(name, name, "step", ends=name in ends) for name in names]
+    shapes = [Shape(name, _title(routes, name), "step", ends=name in ends) for name in names]
     last = [] if cleanup is None else [cleanup.name]
     shapes += [Shape(name, name, "step") for name in last]
     direct = [
@@ -75,6 +75,13 @@ def picture_of(
         return picture
     first = Shape(START, "\n".join(starts), "start")
     return Picture((first, *picture.shapes), (Arrow(START, routes.start), *picture.arrows))
+
+
+def _title(routes: Routes, name: str) -> str:
+    """Return the text of a step: its name, and below it the nodes of the pipeline that it is."""
+    known = routes.by_name.get(name)
+    own = None if known is None else known.step.includes
+    return name if own is None else "\n".join([name, *(f"• {one}" for one in own.nodes)])
 
 
 def routes_to_dot(
@@ -107,7 +114,8 @@ def routes_to_dot(
             colour = quoted(shape.colour + _ALPHA)
             style = f' [shape=box,style=filled,color={colour},label="{label}"]'
         else:
-            style = f' [shape=box,style=rounded,label="{label}"]' if shape.kind != "step" else ""
+            plain = shape.kind == "step" and len(shape.lines) == 1
+            style = "" if plain else f' [shape=box,style=rounded,label="{label}"]'
         lines.append(f"  {quoted(shape.id)}{style};")
     for arrow in picture.arrows:
         given = ["style=dashed"] if arrow.dashed else []

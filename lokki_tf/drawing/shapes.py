@@ -31,8 +31,8 @@ class Shape:
 
     @property
     def lines(self) -> list[str]:
-        """The lines of its text; only what starts runs has several."""
-        return self.label.split("\n") if self.kind == "start" else [self.label]
+        """The lines of its text; what starts runs has several, and an included pipeline."""
+        return self.label.split("\n") if self.kind in ("start", "step") else [self.label]
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ def visits_of(graph: Graph, outcomes: Mapping[str, Outcome]) -> Visits:
     ran = [
         (node.step.name, outcome_of(node.name, outcomes))
         for node in graph.nodes
-        if isinstance(node, Node)
+        if isinstance(node, Node) and (not node.box or node.step.includes)  # of included pipelines
     ]
     by_step: dict[str, list[Outcome]] = {}
     for name, outcome in ran:

@@ -393,6 +393,11 @@ class Definition:
         return tuple(one.step for one in routes if one.step.includes is not None)
 
     @property
+    def outline(self) -> Graph:
+        """The nodes that a run has once each; none of a routed pipeline."""
+        return self.whole if self.routes is None else Graph(())
+
+    @property
     def whole(self) -> Graph:
         """The graph, with the cleanup step after all others, unless the pipeline is routed."""
         if self.cleanup is None or self.routes is not None:

@@ -59,6 +59,7 @@ class IncludedPipeline:
         name: Its name.
         parameters: Its parameters; their names begin with the step's name and a dot.
         takes: From these to the names of the values in the state.
+        nodes: Names of its nodes, without the step's.
         ends: Names of the nodes whose results are the pipeline's; of several, a tuple.
         result: The name of its result in the state.
         next: The next step; ``None`` if the routed pipeline ends.
@@ -67,6 +68,7 @@ class IncludedPipeline:
     name: str
     parameters: tuple[FlowParameter, ...]
     takes: tuple[tuple[str, str], ...]
+    nodes: tuple[str, ...]
     ends: tuple[str, ...]
     result: str
     next: str | None

@@ -175,7 +175,7 @@ class Execution(Generic[R_co]):
         from lokki_tf.reporting.notebook import NotebookProgress, in_notebook
 
         settings = self.deployed.stack.config.logging
-        graph = self.deployed.stack.definition.whole
+        graph = self.deployed.stack.definition.outline
         return (NotebookProgress if in_notebook() else listener_for)(
             graph if graph.nodes else None,
             level=settings.level,

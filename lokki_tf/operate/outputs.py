@@ -198,12 +198,14 @@ def outputs_of(history: RunHistory, reader: Reader, run: str) -> RemoteOutputs:
     """
     tracker = history.tracker
     names = {node.name for node in tracker.definition.graph.nodes}
+    inside = {node.name for node in tracker.definition.graph.every()} - names
     found: dict[str, Envelope] = {}
     for visit in tracker.done:
         envelope = envelope_of(visit)
         if tracker.definition.routes is not None:
             cleanup = tracker.definition.cleanup
-            if envelope is None or (cleanup and visit.name == cleanup.name):
+            is_item = visit.name in inside
+            if envelope is None or is_item or (cleanup and visit.name == cleanup.name):
                 continue
             found[_unused(visit.name, found)] = envelope
         elif visit.name in names and envelope is not None and "skipped" not in envelope:

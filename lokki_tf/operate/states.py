@@ -109,9 +109,10 @@ class RunHistory:
 
     def states(self) -> list[StepState]:
         """Return the steps in the graph's order; of a routed pipeline, as they were visited."""
-        whole = self.tracker.definition.whole
-        states = {node.name: StepState(node.name) for node in whole.nodes}
-        inner = {node.name for node in whole.every()} - set(states)
+        definition = self.tracker.definition
+        whole = definition.whole
+        states = {node.name: StepState(node.name) for node in definition.outline.nodes}
+        inner = {node.name for node in whole.every()} - {node.name for node in whole.nodes}
         _add_up(states, [one for one in self.events if one.node not in inner])
         for name, one in self.tracker.items.items():
             if name in states:

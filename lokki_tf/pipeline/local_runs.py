@@ -68,7 +68,7 @@ def run_locally(
 
     settings = with_starts(definition, settings, strict=strict, config=config, answers=answers)
     with _cache(definition, given, state, settings, seeds) as cache:
-        listener = combined_listener(on_event, definition.whole)
+        listener = combined_listener(on_event, definition.outline)
         inline = inline_limits(definition)
         known = own_answers(definition, answers) if definition.started else answers
         with (

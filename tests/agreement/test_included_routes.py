@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from applied import Applied, stack
+from golden_files import agrees_with_golden
 
 from lokki_tf import (
     DAG,
@@ -26,12 +28,15 @@ from lokki_tf import (
 )
 from lokki_tf.errors import StepFailed
 from lokki_tf.operate.history import Tracker
+from lokki_tf.operate.outputs import outputs_of
+from lokki_tf.operate.states import RunHistory
 from lokki_tf.operate.visits import ItemCounts
 from lokki_tf.runtime.store import split
 from lokki_tf.testing import LocalAws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from lokki_tf.local import Event
 
@@ -479,8 +484,10 @@ EVENTS = [(looped(), {"day": "abc"}), (twice(), {"kind": "twice"}), FAIL[0][:2]]
 def test_events_agree(pipeline: Any, values: dict[str, Any], aws: LocalAws) -> None:
     """Progress displays show the steps of included pipelines, under the same names."""
     here: list[Event] = []
-    with suppress(StepFailed):
-        pipeline.local_run(values, on_event=here.append)
+    try:
+        outputs = pipeline.local_run(values, on_event=here.append).outputs
+    except StepFailed as error:
+        outputs = error.run.outputs
     execution = aws.run(pipeline, values)
     client, events = aws.client("stepfunctions"), []
     pages = client.get_paginator("get_execution_history").paginate(executionArn=execution.arn)
@@ -496,6 +503,10 @@ def test_events_agree(pipeline: Any, values: dict[str, Any], aws: LocalAws) -> N
     tracker = Tracker(definition, lambda _: ItemCounts(2, 2, 0), read)
     there = [one for event in events for one in tracker.read(event)]
     assert _seen(there, definition) == _seen(here, definition)
+    # Steps have results under the same names, in each turn of a loop.
+    own = {one.name for one in definition.inclusions}
+    expected = {name for name in outputs if name.rstrip("_0123456789") not in own}
+    assert {*outputs_of(RunHistory(tracker, there), None, "run")} == expected
 
 
 def _seen(events: list[Event], definition: Any) -> list[tuple[str, str | None]]:
@@ -507,3 +518,26 @@ def _seen(events: list[Event], definition: Any) -> list[tuple[str, str | None]]:
         if one.kind.startswith(("run", "step")) and one.item is None and name not in maps:
             found.append((one.kind, name))
     return found
+
+
+def test_the_state_machine_is_as_reviewed(request: pytest.FixtureRequest) -> None:
+    """An included pipeline is a Parallel state, between a state before and one after it."""
+    text = json.dumps(twice().generate_step_functions(), indent=2, ensure_ascii=False)
+    agrees_with_golden(request, "included-routes.statemachine.json", text + "\n")
+
+
+@stack
+def routed_with_included(aws: LocalAws, folder: Path) -> Path:
+    """A routed pipeline that includes others, in a loop."""
+    made: Path = looped().synth(folder).folder
+    return made
+
+
+@pytest.mark.terraform
+def test_included_pipelines_are_deployed(applied: Applied) -> None:
+    """With real Terraform, steps of included pipelines have functions and just enough rights."""
+    expected = looped().local_run({"day": "abc"}).result
+    assert applied.values("routed_with_included", {"day": "abc"}) == {"count": expected}
+    decisions = [one for one in applied.aws.iam_decisions if "looped" in one.principal]
+    assert decisions
+    assert all(one.allowed for one in decisions)

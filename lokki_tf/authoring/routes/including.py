@@ -114,6 +114,7 @@ def included(
         sub.name,
         tuple(declared),
         tuple((f"{title}.{one}", source) for one, source in takes.items()),
+        tuple(node.name.removeprefix(f"{title}.") for node in graph.nodes),
         tuple(ends),
         result or re.sub(r"\W", "_", title),
         next_step,
