@@ -112,7 +112,7 @@ def _width(shape: Shape, notes: Sequence[str]) -> float:
 def _height(shape: Shape, notes: Sequence[str]) -> float:
     if shape.kind == "start":
         return height_of_marks(len(shape.lines))
-    return HEIGHT + len(notes) * LINE
+    return HEIGHT + (len(shape.lines) - 1 + len(notes)) * LINE
 
 
 def _item(shape: Shape, notes: Sequence[str], *, lanes: bool) -> Item:

@@ -113,7 +113,7 @@ def _shape(placed: Placed, at: Point, visits: Visits | None) -> Iterator[str]:
         corner = at + Point(_INSET, _INSET)
         yield rectangle(corner, placed.width - 2 * _INSET, placed.height - 2 * _INSET, _INNER)
     middle, y = at.x + placed.width / 2, at.y + HEIGHT / 2 + 4
-    for index, line in enumerate((shape.label, *placed.notes)):
+    for index, line in enumerate((*shape.lines, *placed.notes)):
         yield text(line, middle, y + index * LINE)
 
 

@@ -101,7 +101,7 @@ def test_any_name_is_shown_unchanged(routes: Routes) -> None:
     """Any names are shown unchanged, with all arrows, and nothing is outside the picture."""
     picture, svg = picture_of(routes), routes_to_svg(of_routes(routes, AWKWARD[1]))
     root = parsed(svg)
-    labels = (writable(shape.label) for shape in picture.shapes)
+    labels = (writable(line) for shape in picture.shapes for line in shape.lines)
     as_xml_reads = [text.replace("\r\n", "\n").replace("\r", "\n") for text in labels]
     assert sorted(texts(root)) == sorted(as_xml_reads)
     assert len(drawn_arrows(root)) == len(picture.arrows)
