@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lokki_tf.terraform_cli import find_program
 from lokki_tf.testing import LocalAws
 from lokki_tf.testing.provider import ProviderProcess, program_in
 from lokki_tf.testing.terraform import SLOW
@@ -87,13 +88,23 @@ class Folder:
         """Start a provider to which Terraform connects from now on, in the folder of a stack.
 
         Args:
-            name: The stack, for which ``init`` was run.
+            name: The stack.
         """
         stack = self.stack(name)
-        program = program_in(stack / ".terraform")
-        assert program is not None
+        program = program_in(stack / ".terraform") or self._installed_provider()
         keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
         self.provider = ProviderProcess(program, stack, self.environment(keys))
+
+    def _installed_provider(self) -> Path:
+        scratch = self.path / "provider"
+        scratch.mkdir()
+        required = {"aws": {"source": "hashicorp/aws"}}
+        text = json.dumps({"terraform": {"required_providers": required}})
+        (scratch / "main.tf.json").write_text(text)
+        subprocess.run([find_program().path, "init"], cwd=scratch, check=True, capture_output=True)
+        program = program_in(scratch / ".terraform")
+        assert program is not None
+        return program
 
     def close(self) -> None:
         """End the provider."""

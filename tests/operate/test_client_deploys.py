@@ -55,8 +55,9 @@ if __name__ == "__main__":
 def test_a_pipeline_is_deployed_executed_and_destroyed(local_aws: LocalAws, tmp_path: Path) -> None:
     """The same plan and summary are shown as by the commands, with calls as what comes next."""
     folder = Folder(tmp_path, SCRIPT, settings_for(local_aws))
-    folder.stack("small")
+    folder.keep_provider("small")
     done = folder.run()
+    folder.close()
     assert done.returncode == 0, done.stderr
     assert "before: small is not deployed" in done.stdout
     assert "\n  pipe.deploy(); if it is deployed elsewhere: region=, named(…)" in done.stdout

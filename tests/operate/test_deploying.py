@@ -184,7 +184,9 @@ def test_destroy_takes_everything_along(squares: Folder, local_aws: LocalAws) ->
 @pytest.mark.terraform
 def test_functions_that_exist_are_reported_before_anything_is_applied(standing: Folder) -> None:
     """The provider would repeat their creation for ten minutes; the error says how to import."""
+    standing.keep_provider("squares")
     done = standing.run("deploy", "--auto-approve")
+    standing.close()
     assert done.returncode == 1
     assert "nothing was applied: to be created, but in AWS already: squares-" in done.stderr
     assert "terraform -- import aws_lambda_function.load squares-load" in done.stderr
