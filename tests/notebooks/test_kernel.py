@@ -200,7 +200,10 @@ def test_deployed_it_gives_the_same(notebook: Notebook) -> None:
 
 
 def test_an_execution_is_shown_once(notebook: Notebook) -> None:
-    """Progress is removed when the value of the cell is the table of the steps; errors are text."""
+    """Progress is removed when the value of the cell is the table of the steps; errors are text.
+
+    A failed execution is replayed, repaired and redriven; its report is a page.
+    """
     notebook.run(
         """
         import os
@@ -235,6 +238,20 @@ def test_an_execution_is_shown_once(notebook: Notebook) -> None:
     assert "step 'double' of run bad failed here: ZeroDivisionError" in error
     (output,) = notebook.client.nb.cells[-1].outputs
     assert "lokki_tf/" not in "".join(output.traceback)
+    notebook.run(
+        """
+        @step
+        def double(number: int) -> int:
+            return 10 // number * 2 if number else 0
+
+        cloud = Pipeline("cloud", steps=[double(Parameter("number", int))])
+        """
+    )
+    assert notebook.run('cloud.execution("bad").replay()').text == "0"
+    notebook.run("_ = account.register(cloud)")
+    assert notebook.run('cloud.execution("bad").redrive().wait().result').text == "0"
+    notebook.run('_ = open("notebook-run.html", "w").write(cloud.execution("bad").to_html())')
+    assert "double" in (notebook.folder / "notebook-run.html").read_text(encoding="utf-8")
     notebook.run("account.close()\nos.environ.clear()\nos.environ.update(kept)")
 
 
