@@ -125,6 +125,23 @@ def work() -> None: ...
 pipe = Pipeline("daily", steps=[work()], when_busy="skip")
 """,
         ),
+        "unused-limit": Example(
+            "A pipeline that is part of another one has no execution of its own, whose time could be "
+            "limited.",
+            """
+@step
+def load() -> int:
+    return 1
+
+@flow(timeout_seconds=600)
+def monthly():
+    return load()
+
+@flow
+def pipe():
+    return monthly()
+""",
+        ),
         "wait": Example(
             "Only a step in Lambda can give the state machine the time until which it waits.",
             """

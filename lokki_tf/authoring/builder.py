@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from lokki_tf.model import (
     Part,
     Step,
     TerraformRef,
+    UnusedLimit,
     Wait,
     shortened,
     topological_order,
@@ -64,10 +65,12 @@ class Built(NamedTuple):
     Args:
         graph: Nodes in the order in which they were written, as far as dependencies allow.
         parameters: The declarations, each once.
+        unused_limits: The limits of the pipelines that the calls include.
     """
 
     graph: Graph
     parameters: tuple[FlowParameter, ...]
+    unused_limits: tuple[UnusedLimit, ...]
 
 
 def graph_of(ends: Iterable[NodeSpec]) -> Graph:
@@ -88,17 +91,22 @@ def built(ends: Iterable[NodeSpec]) -> Built:
         CycleError: If calls depend on each other.
     """
     builder = _Builder(list(ends))
-    return Built(builder.graph(None), declarations(builder.declared))
+    return Built(builder.graph(None), declarations(builder.declared), _limits(builder.boxes))
 
 
-def ends_in(ends: Sequence[NodeSpec]) -> tuple[Graph, list[str]]:
+def ends_in(
+    ends: Sequence[NodeSpec],
+) -> tuple[Graph, list[str], tuple[UnusedLimit, ...]]:
     """Return the graph of calls, as :func:`built` does, and the names of the nodes of the ends.
+
+    Also returns the limits of the pipelines that the calls include.
 
     Args:
         ends: Specs of the last calls.
     """
     builder = _Builder(list(ends))
-    return builder.graph(None), [builder.names[one] for one in ends]
+    names = [builder.names[one] for one in ends]
+    return builder.graph(None), names, _limits(builder.boxes)
 
 
 def called_last(ends: Iterable[NodeSpec], call: CallSpec) -> tuple[Node, list[FlowParameter]]:
@@ -402,3 +410,11 @@ def _boxes(made: Iterable[NodeSpec]) -> dict[Box, tuple[str, ...]]:
         if one.box is not None:
             named(one.box)
     return found
+
+
+def _limits(boxes: Mapping[Box, tuple[str, ...]]) -> tuple[UnusedLimit, ...]:
+    return tuple(
+        UnusedLimit(".".join(names), box.timeout_seconds, box.place)
+        for box, names in boxes.items()
+        if box.timeout_seconds is not None
+    )

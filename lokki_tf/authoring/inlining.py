@@ -55,12 +55,14 @@ class SubPipeline:
         ends: Its last calls.
         parameters: Its parameters.
         kind: What it is called in messages.
+        timeout_seconds: The limit of its duration, which has no effect in another pipeline.
     """
 
     name: str
     ends: tuple[NodeSpec, ...]
     parameters: tuple[FlowParameter, ...]
     kind: str = "pipeline"
+    timeout_seconds: int | None = None
 
 
 def inlined(
@@ -82,7 +84,7 @@ def inlined(
     Raises:
         BindingError: If a value is missing, unknown, given twice or of the wrong type.
     """
-    box = Box(sub.name, place)
+    box = Box(sub.name, place, timeout_seconds=sub.timeout_seconds)
     copier = _Copier(_bound(sub, args, kwargs, place), box, body)
     ends = tuple(copier.copies(sub.ends))
     inside = dict.fromkeys(one for one in copier.made.values() if one.body is body)
@@ -182,7 +184,8 @@ class _Copier:
         if box is None:
             return self.box
         if box not in self.boxes:
-            self.boxes[box] = Box(box.name, box.place, self.inner(box.outer))
+            outer = self.inner(box.outer)
+            self.boxes[box] = Box(box.name, box.place, outer, box.timeout_seconds)
         return self.boxes[box]
 
     def argument(self, value: Argument) -> Argument:

@@ -36,12 +36,14 @@ class Box:
         name: The pipeline's name.
         place: Source location of its call.
         outer: The sub-pipeline that contains it, if any.
+        timeout_seconds: The limit of its duration, which has no effect in another pipeline.
         firsts: Its nodes that depend on no others of it.
     """
 
     name: str
     place: Place
     outer: Box | None = None
+    timeout_seconds: int | None = None
     firsts: list[NodeSpec] = field(default_factory=list)
 
 

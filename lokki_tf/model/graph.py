@@ -268,6 +268,21 @@ def _shown(default: Any) -> str:
     return repr(default) if plain and len(repr(default)) <= 40 else "…"
 
 
+@dataclass(frozen=True, slots=True)
+class UnusedLimit:
+    """The ``timeout_seconds`` of a pipeline that is part of another one.
+
+    Args:
+        pipeline: Its name, after the names of the sub-pipelines that contain it.
+        seconds: The limit.
+        place: Source location where it is included.
+    """
+
+    pipeline: str
+    seconds: int
+    place: Place
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Definition:
     """A whole pipeline.
@@ -293,6 +308,8 @@ class Definition:
         cleanup: The step that runs after all others, whatever happened. Its arguments are results,
             ``None`` for those that do not exist, and parameters. In a routed pipeline they are
             parameters by name, which are looked up in the state and then in the run's input.
+        unused_limits: The ``timeout_seconds`` of the pipelines that are part of it, which have no
+            effect.
         routed: Of a run of a routed pipeline, whose graph has a node for each visit of a step: the
             definition of the pipeline, for pictures.
     """
@@ -313,6 +330,7 @@ class Definition:
     triggers: tuple[Trigger, ...] = ()
     max_concurrent_runs: int | None = None
     when_busy: str = "queue"
+    unused_limits: tuple[UnusedLimit, ...] = ()
     routed: Definition | None = None
 
     @property

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from lokki_tf.errors import Place
     from lokki_tf.local import Event, Run
     from lokki_tf.local.state import StateManager
-    from lokki_tf.model import FlowParameter, Outcome, PackageSet, Routes
+    from lokki_tf.model import FlowParameter, Outcome, PackageSet, Routes, UnusedLimit
     from lokki_tf.model.resources import Resources
     from lokki_tf.operate.execution import Execution
     from lokki_tf.packaging import Explanation, ImageContext
@@ -144,11 +144,16 @@ class Pipeline(Included, DeployedPipeline[R_co]):
         **options: Unpack[UnscheduledKeywords],
     ) -> None:
         self._ends = ends_of(steps if steps is not None else ())
-        graph, parameters = built(self._ends)
-        place = calling_place()
+        made, place = built(self._ends), calling_place()
         given = pipeline_options({"schedule": schedule, **options}, "Pipeline", place)
         self._made = definition_of(
-            given, graph, name=name, place=place, parameters=parameters, ends=self._ends
+            given,
+            made.graph,
+            name=name,
+            place=place,
+            parameters=made.parameters,
+            unused_limits=made.unused_limits,
+            ends=self._ends,
         )
         _ = self.definition  # errors are raised where the pipeline is written
 
@@ -205,7 +210,13 @@ class Pipeline(Included, DeployedPipeline[R_co]):
                 remedy="give max_concurrent_runs= to the other pipeline, or start this one with "
                 f"start_pipeline({self.name!r})",
             )
-        return SubPipeline(definition.name, tuple(ends), definition.parameters, self._kind)
+        return SubPipeline(
+            definition.name,
+            tuple(ends),
+            definition.parameters,
+            self._kind,
+            definition.timeout_seconds,
+        )
 
     def _last_calls(self) -> list[NodeSpec]:
         return self._ends
@@ -726,6 +737,7 @@ def definition_of(
     ends: Iterable[NodeSpec] = (),
     parameters: tuple[FlowParameter, ...] = (),
     routes: Routes | None = None,
+    unused_limits: tuple[UnusedLimit, ...] = (),
     name: str,
 ) -> Definition:
     """Make the definition of a pipeline.
@@ -737,6 +749,7 @@ def definition_of(
         ends: Specs of the last calls, to which the arguments of ``cleanup=`` refer.
         parameters: The parameters of a run.
         routes: The steps of a routed pipeline.
+        unused_limits: The limits of the pipelines that are part of it.
         name: Its name.
     """
     if routes is None:
@@ -751,6 +764,7 @@ def definition_of(
         place=place,
         parameters=parameters,
         routes=routes,
+        unused_limits=unused_limits,
         **{
             **given,
             "on_failure": notice_of(given.get("on_failure"), steps, place),

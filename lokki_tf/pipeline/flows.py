@@ -109,13 +109,18 @@ class FlowPipeline(Pipeline[R_co], Generic[P, R_co]):
                 self._function, self._function.__name__, lambda: build_flow(self._function)
             )
             ends = self._checked_ends(results)
-            graph, declared = built(ends)
+            graph, declared, limits = built(ends)
             parameters = with_values(
                 declarations([*own, *declared]), self._given, self._function.__name__
             )
             place = place_of(self._function)
             made = definition_of(
-                self._options, graph, name=self._name, place=place, parameters=parameters
+                self._options,
+                graph,
+                name=self._name,
+                place=place,
+                parameters=parameters,
+                unused_limits=limits,
             )
             self._built = (seen, made, ends)
         return self._built[1]

@@ -76,13 +76,14 @@ class _OfTasks(Pipeline):
         )
         if self._built is None or self._built[0] != (drawing, special, subs):
             calls = self._calls(drawing, subs)
-            graph, parameters = built(calls)
+            graph, parameters, limits = built(calls)
             made = definition_of(
                 {**self._options, **special},
                 graph,
                 name=self._name,
                 place=self._place,
                 parameters=parameters,
+                unused_limits=limits,
                 ends=calls,
             )
             self._built = (drawing, special, subs), made, calls

@@ -81,6 +81,7 @@ class Functions(Registry):
                 place=self._place,
                 parameters=_parameters(routes),
                 routes=routes,
+                unused_limits=self.unused_limits,
             )
             self._read = registered, made
         return self._read[1]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import lokki_tf
-from lokki_tf import Pipeline, RetryConfig, step
+from lokki_tf import DAG, Flow, MicroFunctions, Parameter, Pipeline, RetryConfig, flow, step, task
 from lokki_tf.checks import check_definition
 from lokki_tf.checks.schedule import problem_with
 from lokki_tf.config import BatchConfig, Config
@@ -416,3 +416,66 @@ def test_a_class_under_a_retrier_and_a_catcher_is_a_warning() -> None:
     assert any(one.rule == "error-class" and "Refused" in one.message for one in found)
     found = pipeline(**options | {"catch": (ValueError, Refused)}).early_findings()
     assert not any("Refused" in one.message for one in found)
+
+
+@step
+def loaded(day: str = "x") -> int:
+    return len(day)
+
+
+@flow(timeout_seconds=600)
+def limited(day: str = "x") -> int:
+    return loaded(day)
+
+
+@flow
+def nested() -> int:
+    return limited("y")
+
+
+@step
+def days() -> list[str]:
+    return ["x"]
+
+
+@flow
+def for_each() -> list[int]:
+    return days().map(limited)
+
+
+@task
+def day() -> str:
+    return "x"
+
+
+arrowed = Pipeline("limited", steps=[loaded(Parameter("day", str))], timeout_seconds=600)
+day >> arrowed
+
+
+def _routed() -> MicroFunctions:
+    pipe = MicroFunctions("limited", name="routed")
+    pipe.include(limited, next="nested")
+    pipe.include(nested)
+    return pipe
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "names"),
+    [
+        (nested, ["limited"]),
+        (for_each, ["limited"]),
+        (Pipeline("calls", steps=[limited(Parameter("day", str))]), ["limited"]),
+        (Pipeline("flows", steps=[nested()]), ["nested.limited"]),
+        (DAG("dag", tasks=[arrowed]), ["limited"]),
+        (Flow("built").add(arrowed), ["limited"]),
+        (_routed(), ["limited", "nested.limited"]),
+        (limited, []),
+    ],
+)
+def test_the_time_limit_of_an_included_pipeline_is_a_warning(
+    pipeline: Any, names: list[str]
+) -> None:
+    """In every style, check says where a pipeline is included whose limit has no effect."""
+    found = [one for one in pipeline.check() if one.rule == "unused-limit"]
+    assert [one.message.split("'")[1] for one in found] == names
+    assert all(one.severity == "warning" and one.place.file == __file__ for one in found)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lokki_tf.errors import Place
-    from lokki_tf.model import AnyNode
+    from lokki_tf.model import AnyNode, UnusedLimit
 
     from ..inlining import SubPipeline
 
@@ -46,11 +46,13 @@ class Inclusion:
         step: The step.
         graph: The pipeline's nodes, all of which are in the box of the step.
         optional: The values of the state that it takes if they are there.
+        unused_limits: The ``timeout_seconds`` of the pipeline, and of those that it includes.
     """
 
     step: Step
     graph: Graph
     optional: frozenset[str]
+    unused_limits: tuple[UnusedLimit, ...] = ()
 
     def changed(self, change: Callable[[Step], Step]) -> Inclusion:
         """Return the same pipeline with other options of its steps.
@@ -107,7 +109,7 @@ def included(
         for one, inner in zip(sub.parameters, declared, strict=True)
     }
     calls = inlined(replace(sub, name=title), (), values, place)
-    graph, names = ends_in(calls)
+    graph, names, limits = ends_in(calls)
     _refuse_unknown_times(graph, place)
     ends = [n for n, one in zip(names, calls, strict=True) if not _is_silent(one)]
     own = IncludedPipeline(
@@ -124,7 +126,7 @@ def included(
         for one, source in takes.items()
         if parameters is None and _default(sub, one) is not REQUIRED
     }
-    return Inclusion(_step(own, title, place), graph, frozenset(optional))
+    return Inclusion(_step(own, title, place), graph, frozenset(optional), limits)
 
 
 def _is_silent(one: object) -> bool:

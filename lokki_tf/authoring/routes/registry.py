@@ -21,7 +21,7 @@ from .returns import Ways
 from .route import route_of
 
 if TYPE_CHECKING:
-    from lokki_tf.model import TextOrRef
+    from lokki_tf.model import TextOrRef, UnusedLimit
 
     from ..keywords import Catch, Retry, RouteKeywords
 
@@ -180,6 +180,12 @@ class Registry:
         ways = Ways(made.step.name, next, "$next", next is None, caught_routes(catch, place))
         self.registered[made.step.name] = made.step, replace(ways, optional=made.optional)
         self.inclusions[made.step.name] = made
+
+    @property
+    def unused_limits(self) -> tuple[UnusedLimit, ...]:
+        """The ``timeout_seconds`` of all included pipelines."""
+        found = (one for one in self.inclusions.values() if self._is_in_use(one))
+        return tuple(limit for one in found for limit in one.unused_limits)
 
     @property
     def included(self) -> Graph:
