@@ -89,7 +89,9 @@ def _steps(definition: Definition, visits: Visits | None, width: int) -> Iterato
             continue
         end = " (may end)" if shape.ends else ""
         notes = [] if visits is None else visits.notes(shape)
-        yield from _fitted(f"    {shape.label}{end}", notes, width, "       ")
+        title, *inside = shape.lines  # an included pipeline has its nodes below its name
+        yield from _fitted(f"    {title}{end}", notes, width, "       ")
+        yield from (f"       {one}" for one in inside)
         for way in _ways(shape.id, leaving, shapes):
             yield f"       → {_way(way, shapes, taken)}"
 
@@ -109,7 +111,7 @@ def _way(
     way: Sequence[Arrow], shapes: Mapping[str, Shape], taken: Mapping[Arrow, Taken] | None
 ) -> str:
     """Return the step at the end of a way, its conditions, and how often it was taken."""
-    parts = [shapes[way[-1].after].label]
+    parts = [shapes[way[-1].after].lines[0]]
     for arrow, onward in pairwise(way):
         shape = shapes[arrow.after]
         label = shape.label.removesuffix(" ?")

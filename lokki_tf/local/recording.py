@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .strict import described, is_not_ready
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 MOST_CARDS, MOST_RETRIES, MOST_LINES = 500, 2_000, 20_000
 
@@ -82,6 +82,8 @@ class Recording:
     cards: dict[Call, list[dict[str, Any]]] = field(default_factory=dict, init=False)
     left_out: int = field(default=0, init=False)
     """How many further calls had a card."""
+    names: Mapping[str, str] = field(default_factory=dict, init=False)
+    """From nodes of an included pipeline that runs now to their names in the run."""
 
     def card(self, call: Call) -> list[dict[str, Any]]:
         """Return the parts of the card of a call, to which it adds.
@@ -89,6 +91,7 @@ class Recording:
         Args:
             call: The call.
         """
+        call = self._named(call)
         if call not in self.cards and len(self.cards) >= MOST_CARDS:
             self.left_out += 1
             return []
@@ -106,7 +109,7 @@ class Recording:
         """
         if len(self.retries) < MOST_RETRIES:
             shown = "" if is_not_ready(error) else trace(error)
-            self.retries.append(Retried(call, time(), described(error), shown))
+            self.retries.append(Retried(self._named(call), time(), described(error), shown))
 
     def add(
         self,
@@ -136,4 +139,7 @@ class Recording:
             text: The line.
         """
         if len(self.lines) < MOST_LINES:
-            self.lines.append(Line(when, call, text))
+            self.lines.append(Line(when, self._named(call), text))
+
+    def _named(self, call: Call) -> Call:
+        return call._replace(node=self.names.get(call.node, call.node))

@@ -288,10 +288,10 @@ class _Walk:
                 self.failure = self.values[index] = failure_of(step.name, raised)
                 self.caught.add(index)
                 return target, state, 0
+        index = self._arrive(route, began)
+        self.errors[index], self.ends[index] = raised, self.elapsed()
         if isinstance(error, StepFailed):
             raise error
-        index = self._arrive(route, began)
-        self.errors[index], self.ends[index] = error, self.elapsed()
         self.tell("step_started", index)
         self.tell("step_failed", index, duration=0.0, error=error)
         raise failed_as(
@@ -316,6 +316,7 @@ class _Walk:
                 self.listener.tell(replace(event, node=names.get(event.node or "", event.node)))
 
         made: Run | None = None
+        self.settings.recording.names = names
         try:
             made = run(
                 definition,
@@ -334,6 +335,7 @@ class _Walk:
                 attach(error, node=names.get(node, node))
             raise
         finally:
+            self.settings.recording.names = {}
             if made is not None:
                 self._add(route.step, made, names, origin)
         return made

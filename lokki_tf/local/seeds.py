@@ -55,7 +55,8 @@ class Seeds:
             OptionError: If there is no such step.
         """
         nodes = list(definition.graph.every())
-        names = {one.name for one in nodes} | {one.name for one in definition.steps}
+        every = (*nodes, *definition.steps, *definition.inclusions)
+        names = {one.name for one in every}
         unknown = [one for one in again if one not in names]
         if unknown:
             raise OptionError(

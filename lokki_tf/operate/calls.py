@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import AwsError, OptionError
 from lokki_tf.local.spool import each
-from lokki_tf.model import Map
+from lokki_tf.model import Map, Node
 from lokki_tf.runtime.event_context import item_index
 from lokki_tf.runtime.failures import details_of, node_of, payload_of
 from lokki_tf.runtime.names import EVENT
@@ -189,6 +189,14 @@ def _require_replayable(source: Definition, step: str) -> None:
         raise OptionError(
             f"step {step!r} starts the pipeline {started.step.starts.name!r}, and has no code here",
             remedy="replay the run of that pipeline",
+        )
+    included = next((one for one in source.inclusions if one.name == step), None)
+    if included is not None:
+        graph = source.included(included).graph
+        nodes = (one.name for one in graph.every() if isinstance(one, Node) and one.step.has_code)
+        raise OptionError(
+            f"step {step!r} is a pipeline, of which each step is replayed by itself",
+            remedy=f"its steps are {', '.join(nodes)}",
         )
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lokki_tf.errors import AwsError
+from lokki_tf.local.included import renamed
 from lokki_tf.local.recording import Call
 from lokki_tf.local.strict import described, is_not_ready
 from lokki_tf.model import REQUIRED, Graph, MapItems, Node, Outcome, Step
@@ -52,7 +53,7 @@ from .outputs import RemoteOutputs
 if TYPE_CHECKING:
     from lokki_tf.errors import ExecutionFailed
     from lokki_tf.local import Event
-    from lokki_tf.model import Definition, Status
+    from lokki_tf.model import AnyNode, Definition, Status
 
     from .deployed import Deployed
     from .logs import LogLine
@@ -73,6 +74,7 @@ _ENDED: Mapping[str, Status] = {
     "step_caught": "failed, caught",
     "wait_finished": "done",
 }
+_BEGUN = ("step_started", "map_started", "wait_started")
 _NUMBERS = re.compile(r"\d+")
 _COST = (
     "Transitions are those of the execution itself, retries included; executions of the items of a "
@@ -186,7 +188,13 @@ def drawn_of(execution: Described) -> tuple[Definition, dict[str, Outcome]]:
         name: MapItems(one.total, one.failed, _first_failed(execution, name) if one.failed else ())
         for name, one in past.tracker.items.items()
     }
-    outcomes = {one.name: replace(one.outcome, items=items.get(one.node)) for one in visits}
+    last = {one.node: one.name for one in visits}  # items are counted in the last turn of a loop
+    outcomes = {
+        one.name: replace(
+            one.outcome, items=items.get(one.node) if last[one.node] == one.name else None
+        )
+        for one in visits
+    }
     return _of_visits(whole, visits), outcomes
 
 
@@ -246,14 +254,72 @@ def _visits(events: Sequence[Event], definition: Definition, began: float) -> li
             continue
         name = tops.get(event.node, event.node)
         visit = latest.get(name) if routed else found.get(name)
-        if visit is None or (
-            routed and event.kind == "step_started" and visit.end is not None and event.attempt == 1
-        ):
+        is_begun = event.kind in _BEGUN and event.node == name
+        if visit is None or (routed and is_begun and visit.end is not None and event.attempt == 1):
             visit = _Visit(unique(name, found, _LONGEST_NAME), name)
             found[visit.name] = visit
         latest[name] = visit
         _note(visit, event, when, inner=event.node in tops)
-    return list(found.values())
+    if not definition.inclusions:
+        return list(found.values())
+    succeeded = bool(events) and events[-1].kind == "run_finished" and events[-1].error is None
+    return _with_included(list(found.values()), definition, succeeded=succeeded)
+
+
+def _with_included(
+    visits: Sequence[_Visit], definition: Definition, *, succeeded: bool
+) -> list[_Visit]:
+    """Add the visits of included pipelines, each after those of its nodes.
+
+    A step that is a pipeline has no events of its own, unless its values could not be moved.
+    """
+    steps = {
+        node.name: step.name
+        for step in definition.inclusions
+        for node in definition.included(step).graph.nodes
+    }
+    last = "" if definition.cleanup is None else definition.cleanup.name
+    taken, found, inside = {one.name for one in visits}, list[_Visit](), list[_Visit]()
+    for one in (*visits, None):
+        step = None if one is None else steps.get(one.node)
+        own = steps[inside[0].node] if inside else None
+        if own and (step != own or any(one and one.node == each.node for each in inside)):
+            if one is None or one.node != own:
+                follows = one is not None and one.node != last
+                made = _around(inside, unique(own, taken, _LONGEST_NAME), own)
+                made.status = _status(inside, follows=follows, ended=follows or succeeded)
+                made.end = None if made.status == "interrupted" else made.end
+                taken.add(made.name)
+                found.append(made)
+            else:
+                one.start = inside[0].start
+            inside = []
+        if one is not None:
+            found.append(one)
+        if one is not None and step is not None:
+            inside.append(one)
+    return found
+
+
+def _around(inside: Sequence[_Visit], name: str, step: str) -> _Visit:
+    starts = [one.start for one in inside if one.start is not None]
+    ends = [one.end for one in inside if one.end is not None]
+    return _Visit(
+        name, step, start=min(starts, default=None), end=max(ends, default=None), attempts=1
+    )
+
+
+def _status(inside: Sequence[_Visit], *, follows: bool, ended: bool) -> Status:
+    """Return the status of an included pipeline, from those of its nodes.
+
+    Args:
+        inside: The visits of its nodes.
+        follows: Whether another step followed.
+        ended: Whether it has ended without an error, or its error was caught.
+    """
+    if any(one.status == "failed" for one in inside):
+        return "failed, caught" if follows else "failed"
+    return "done" if ended else "interrupted"
 
 
 def _interrupt(visits: Iterable[_Visit]) -> None:
@@ -274,7 +340,7 @@ def _note(visit: _Visit, event: Event, when: float, *, inner: bool) -> None:
         visit.seconds += event.duration or 0.0
     if inner:
         return
-    if event.kind in ("step_started", "map_started", "wait_started"):
+    if event.kind in _BEGUN:
         visit.start = when if visit.start is None else visit.start
         visit.status, visit.end = "interrupted", None
         visit.attempts += 1
@@ -294,21 +360,45 @@ def _of_visits(definition: Definition, visits: Sequence[_Visit]) -> Definition:
     if routes is None:
         return definition
     cleanup = definition.cleanup
-    nodes: list[Node] = []
-    last = None
+    nodes: list[AnyNode] = []
+    names, last = {one.name for one in visits}, None
+    inside: dict[str, str] = {}
+    included = {one.name: one for one in definition.inclusions}
+    before: tuple[str, ...] = ()
+    of_pipelines = {node.name for node in definition.graph.nodes}
     for one in visits:
+        if one.node in of_pipelines:
+            inside[one.node] = one.name
+            continue
+        if one.node in included:
+            own = definition.included(included[one.node]).graph
+            for node in own.every():  # those that have not run have names as well
+                inside.setdefault(node.name, unique(node.name, names, _LONGEST_NAME))
+                names.add(inside[node.name])
+            graph = renamed(own, inside, before, one.name)
+            nodes += graph.nodes
+            before, inside = graph.terminals, {}
         is_cleanup = cleanup is not None and one.node == cleanup.name
         step = cleanup.step if is_cleanup and cleanup else _step_of(definition, one.node)
         if step is None:
             continue  # a wait between two steps
-        after = (nodes[-1].name,) if nodes else ()
-        made = Node(one.name, step, (), (), after, step.options.retry, step.place)
+        box = (one.name,) if step.includes is not None else ()
+        made = Node(one.name, step, (), (), before, step.options.retry, step.place, box=box)
         if is_cleanup:
             last = made
         else:
             nodes.append(made)
+            before = (one.name,)
     graph = Graph(tuple(nodes))
     return replace(definition, graph=graph, routes=None, cleanup=last, routed=definition)
+
+
+def _steps_in_order(definition: Definition) -> list[Node]:
+    """Return the visits of a routed pipeline, without the nodes of included ones."""
+    if definition.routed is None:
+        return []
+    nodes = (one for one in definition.whole.nodes if isinstance(one, Node))
+    return [one for one in nodes if not one.box or one.step.includes]
 
 
 def _step_of(definition: Definition, name: str) -> Step | None:
@@ -338,7 +428,7 @@ def _steps(
         visit = by_name.get(node.name) or _Visit(node.name, node.name)
         status = visit.status
         arguments: Sequence[Input] = inputs.of(node)
-        if routed:
+        if routed and isinstance(node, Node) and (not node.box or node.step.includes):
             arguments = [Input("state", f"from {before[0]}", before[1])]
             before = node.name, outputs.get(node.name, MISSING)
         counts = tracker.items.get(node.name)
@@ -497,7 +587,7 @@ def _cards(
         keys = sorted((key for found in pool.map(listed, folders) for key in found), key=_order)
         uris = [f"s3://{bucket}/{key}" for key in keys[:MOST_CARDS]]
         data = pool.map(deployed.aws.read, uris)
-        cards = [card for one in data for card in _card(one, visits, definition)]
+        cards = [card for one in data for card in _card(one, definition)]
     order = {visit.name: number for number, visit in enumerate(visits)}
     return sorted(cards, key=lambda one: order.get(one.node, -1)), len(keys) - len(uris)
 
@@ -508,7 +598,7 @@ def _order(key: str) -> list[Any]:
     return [one for pair in zip(texts, [*numbers, 0], strict=True) for one in pair]
 
 
-def _card(data: bytes, visits: Sequence[_Visit], definition: Definition) -> Iterator[CardReport]:
+def _card(data: bytes, definition: Definition) -> Iterator[CardReport]:
     """Yield a card, unless the object is something else: any step may write into its folder."""
     try:
         plain = zlib.decompressobj(31).decompress(data, 2 * LARGEST)
@@ -519,8 +609,9 @@ def _card(data: bytes, visits: Sequence[_Visit], definition: Definition) -> Iter
     except (ValueError, LookupError, TypeError, zlib.error):
         return
     node = inner_nodes(definition.whole).get(node, node)
-    if 0 <= visit < len(visits) and visits[visit].node == call.node:
-        node = visits[visit].name
+    steps = _steps_in_order(definition)
+    if visit < len(steps) and steps[visit].step.name == call.node:
+        node = steps[visit].name
         call = call._replace(node=node)
     yield CardReport(node, call_title(call), parts)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,9 +27,10 @@ from lokki_tf import (
     step,
     task,
 )
-from lokki_tf.errors import StepFailed
+from lokki_tf.errors import OptionError, StepFailed
 from lokki_tf.operate.history import Tracker
 from lokki_tf.operate.outputs import outputs_of
+from lokki_tf.operate.report import drawn_of
 from lokki_tf.operate.states import RunHistory
 from lokki_tf.operate.visits import ItemCounts
 from lokki_tf.runtime.store import split
@@ -36,7 +38,6 @@ from lokki_tf.testing import LocalAws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from lokki_tf.local import Event
 
@@ -524,6 +525,144 @@ def test_the_state_machine_is_as_reviewed(request: pytest.FixtureRequest) -> Non
     """An included pipeline is a Parallel state, between a state before and one after it."""
     text = json.dumps(twice().generate_step_functions(), indent=2, ensure_ascii=False)
     agrees_with_golden(request, "included-routes.statemachine.json", text + "\n")
+
+
+@step
+def gated(rows: Any, gate: str) -> int:
+    if gate and not Path(gate).exists():
+        raise Refused("the gate is shut")
+    return sum(rows)
+
+
+@flow
+def summed_gated(day: str, gate: str):
+    return gated(load(day).map(clean, add=1, mode="inline"), gate)
+
+
+def behind(name: str, *, caught: bool = False) -> MicroFunctions:
+    """A routed pipeline whose included one fails without a file; a step before and one after."""
+    pipe = MicroFunctions("start", name=name)
+
+    @pipe.fn()
+    def start(day: str, gate: str) -> ReturnUpdates:
+        return ReturnUpdates("inner", day=day, gate=gate)
+
+    pipe.include(
+        summed_gated, name="inner", next="end", catch={Refused: "amend"} if caught else None
+    )
+
+    @pipe.fn(terminates=True)
+    def end(day: str, inner: int, gate: str) -> dict[str, Any]:
+        return {"inner": inner}
+
+    @pipe.fn(terminates=True)
+    def amend(day: str, gate: str) -> dict[str, Any]:
+        return {"amended": day}
+
+    return pipe
+
+
+def _execution(
+    pipeline: Any, values: dict[str, Any], aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+) -> Any:
+    for name, value in aws.environment.items():
+        monkeypatch.setenv(name, value)
+    return pipeline.execution(aws.run(pipeline, values).arn.rpartition(":")[2])
+
+
+SHOWN = [
+    (looped(), {"day": "abc"}, "done"),
+    (behind("shown-done"), {"day": "abc", "gate": ""}, "done"),
+    (behind("shown-failed"), {"day": "abc", "gate": "/none"}, "failed"),
+    (behind("shown-caught", caught=True), {"day": "abc", "gate": "/none"}, "failed, caught"),
+]
+
+
+@pytest.mark.parametrize(("pipeline", "values", "status"), SHOWN, ids=lambda one: str(one)[:40])
+def test_pictures_agree(
+    pipeline: Any,
+    values: dict[str, Any],
+    status: str,
+    aws: LocalAws,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Pictures of an execution show the step and its nodes as those of a local run do."""
+    try:
+        here: Any = pipeline.local_run(values)
+    except StepFailed as error:
+        here = error.run
+    there = _execution(pipeline, values, aws, monkeypatch)
+    definition, outcomes = drawn_of(there)
+
+    def shown(definition: Any, outcomes: Any) -> list[Any]:
+        nodes = definition.graph.nodes
+        return [(one.name, one.box, one.after, outcomes[one.name].status) for one in nodes]
+
+    assert shown(definition, outcomes) == shown(here.definition, here.outcomes)
+    step = pipeline.definition.inclusions[0].name
+    assert outcomes[step].status == status
+    outline = there.to_text(100).splitlines()
+    (line,) = (number for number, one in enumerate(outline) if one.startswith(f"    {step}  "))
+    assert status in outline[line]
+    assert outline[line + 1] == "       • load"
+    assert there.to_html()
+
+
+@step
+def reported(day: str) -> int:
+    run_context().card.append(f"about {day}")
+    print(f"seen {day}")
+    return len(day)
+
+
+@flow
+def reporting(day: str):
+    return reported(day)
+
+
+def looped_reports() -> MicroFunctions:
+    pipe = MicroFunctions("inner", name="looped_reports")
+    pipe.include(reporting, name="inner", next="again")
+
+    @pipe.fn(terminates=True)
+    def again(day: str, inner: int) -> Any:
+        return ReturnUpdates("inner", day=day + "x") if inner < 3 else {"inner": inner}
+
+    return pipe
+
+
+def test_reports_name_each_turn_of_a_loop(tmp_path: Path) -> None:
+    """What a step of an included pipeline prints, and its card, are those of its turn."""
+    run = looped_reports().local_run({"day": "ab"}, report=tmp_path / "report.html")
+    recording: Any = run.recording
+    assert [(one.call.node, one.text.strip()) for one in recording.lines] == [
+        ("inner.reported", "seen ab"),
+        ("inner.reported_2", "seen abx"),
+    ]
+    assert [one.node for one in recording.cards] == ["inner.reported", "inner.reported_2"]
+
+
+def test_failed_executions_continue(
+    aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step of an included pipeline is replayed, and a redrive continues with it."""
+    gate, pipe = tmp_path / "gate", behind("redriven")
+    execution = _execution(pipe, {"day": "abc", "gate": str(gate)}, aws, monkeypatch)
+    assert execution.status == "FAILED"
+    with pytest.raises(StepFailed, match="the gate is shut"):
+        execution.replay()
+    assert execution.replay("inner.clean", item=1) == 3
+    with pytest.raises(OptionError, match="'inner' is a pipeline") as raised:
+        execution.replay("inner")
+    assert raised.value.remedy == "its steps are inner.load, inner.clean, inner.gated"
+    try:
+        gate.touch()
+        assert pipe.local_run(from_run=execution, again=["inner"]).result == {"inner": 7}
+        again = execution.redrive().wait(60, progress=False)
+    finally:
+        gate.unlink()
+    assert again.result == {"inner": 7}
+    assert {one.status for one in drawn_of(again)[1].values()} == {"done"}
 
 
 @stack
