@@ -219,13 +219,14 @@ class _Compiler:
         asked = self.cleanup is not None or any(map(self._takes_input, self.routes.routes))
         first = self.routes.by_name.get(self.routes.start)
         room = quotas.STATE_BYTES - _PAYLOAD_BYTES - CAUSE_BYTES * bool(self.failed)
-        if any(one.asks for one in self.included.values()):
-            room = min(room, *(one.most // 2 for one in self.included.values() if one.asks))
-        if first is not None and first.step.starts is not None:
-            room -= MOST_STARTED  # the result, beside the input
         # After a failure of the first step, the input itself is the state.
         twice = self.cleanup is not None or (asked and first is not None and first.catches)
-        return min(room - LARGEST * asked, room // 2 if twice else room)
+        most = [room - LARGEST * asked, room // 2 if twice else room]
+        if first is not None and first.step.starts is not None:
+            most.append(room - MOST_STARTED)  # the result, beside the input
+        # Beside the parameters of an included pipeline, whose steps receive it.
+        most += [one.most // 2 for one in self.included.values() if one.asks]
+        return min(most)
 
     def _takes_input(self, route: Route) -> bool:
         return route.takes_input or route.step in self.context

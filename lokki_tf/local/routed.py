@@ -305,7 +305,8 @@ class _Walk:
 
     def _run_included(self, route: Route, values: dict[str, Any]) -> Run:
         definition, (answers, inline) = self.definition.included(route.step), self.of_included
-        names = new_names(definition.graph, {node.name for node in self.nodes})
+        taken = {node.name for node in Graph(tuple(self.nodes)).every()}
+        names = new_names(definition.graph, taken)
         asked = {name for one in definition.asking for name in (one.name, one.step.name)}
         origin, number = self.elapsed(), self.visits
         cache = None if self.cache is None else self.cache.within(f"{route.step.name}#{number}")

@@ -587,7 +587,7 @@ def _cards(
         keys = sorted((key for found in pool.map(listed, folders) for key in found), key=_order)
         uris = [f"s3://{bucket}/{key}" for key in keys[:MOST_CARDS]]
         data = pool.map(deployed.aws.read, uris)
-        cards = [card for one in data for card in _card(one, definition)]
+        cards = [card for one in data for card in _card(one, visits, definition)]
     order = {visit.name: number for number, visit in enumerate(visits)}
     return sorted(cards, key=lambda one: order.get(one.node, -1)), len(keys) - len(uris)
 
@@ -598,7 +598,7 @@ def _order(key: str) -> list[Any]:
     return [one for pair in zip(texts, [*numbers, 0], strict=True) for one in pair]
 
 
-def _card(data: bytes, definition: Definition) -> Iterator[CardReport]:
+def _card(data: bytes, visits: Sequence[_Visit], definition: Definition) -> Iterator[CardReport]:
     """Yield a card, unless the object is something else: any step may write into its folder."""
     try:
         plain = zlib.decompressobj(31).decompress(data, 2 * LARGEST)
@@ -608,10 +608,17 @@ def _card(data: bytes, definition: Definition) -> Iterator[CardReport]:
         visit = int(found.get("visit") or 0)
     except (ValueError, LookupError, TypeError, zlib.error):
         return
-    node = inner_nodes(definition.whole).get(node, node)
+    node = own = inner_nodes(definition.whole).get(node, node)
     steps = _steps_in_order(definition)
-    if visit < len(steps) and steps[visit].step.name == call.node:
-        node = steps[visit].name
+    if 0 <= visit < len(steps):
+        step = steps[visit]
+        if step.step.name == node:
+            node = step.name
+        elif step.step.includes is not None:
+            names = [one.name for one in visits]
+            before = visits[: names.index(step.name)]  # the nodes of a turn are before its step
+            node = next((one.name for one in reversed(before) if one.node == node), node)
+    if call.node == own:
         call = call._replace(node=node)
     yield CardReport(node, call_title(call), parts)
 

@@ -10,7 +10,7 @@ import json
 
 from . import store
 from .envelope import compress
-from .names import CARD_SUFFIX, CARDS
+from .names import CARD_SUFFIX, CARDS, TAKEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ def store_card(parts: list[dict[str, Any]], event: dict[str, Any], item_path: st
         item_path: Inside a map, the item's folder in the bucket.
     """
     try:
-        visit, attempt = event.get("taken"), event["context"]["attempt"] + 1
+        own, attempt = event["context"], event["context"]["attempt"] + 1
+        # In an included pipeline, the number of steps before the pipeline.
+        visit = (event["given"] if "around" in own else event).get(TAKEN)
         about = {"node": event["node"], "item": item_path, "visit": visit, "attempt": attempt}
         data = compress(json.dumps({"format": 1, **about, "parts": parts}).encode())
         item = "" if item_path is None else f".{item_path.replace('/', '.')}"

@@ -16,6 +16,7 @@ DIGEST_LENGTH = 64  # of SHA-256 in hexadecimal digits, the name of most objects
 EVENT_SUFFIX, ANSWER, ERROR = ".event.json", "answer.json", "error.json"
 ITEMS = "items.json"
 CARDS, CARD_SUFFIX = "cards", ".card.json.gz"  # what steps add to the report of their run
+TAKEN = "taken"  # the number of steps before, in a routed pipeline
 TRIGGERS = "triggers.json"  # the file with the triggers, beside the handler
 JOB_DIED = "Batch.JobDied"
 """The error of a job that ended without reporting one."""

@@ -17,7 +17,8 @@ of a step's event (:mod:`.handler`), and::
   name of the result there; ``next`` is the next step;
 - ``{"starts": "given", "takes": {…}, "defaults": {…}, "room": 64000}`` makes the parameters of a
   pipeline that is included in a routed one: their envelopes, from the state and the defaults; and
-  the input of the execution under the name in ``around``, if it is there.
+  the input of the execution under the name in ``around``, if it is there, with the number of
+  steps before under ``taken``.
   ``{"starts": "added", "output": {…}, "ends": […]}`` adds its result to the state;
 - ``failed``: what Step Functions reports of the failed execution, which is raised as
   :class:`.failure.PipelineFailed`, unless the execution of this pipeline was redriven since.
@@ -174,6 +175,7 @@ def _given(event: dict[str, Any]) -> dict[str, Any]:
     from functools import partial
 
     from . import store
+    from .names import TAKEN
     from .parameters import json_bytes
     from .routed import FAILURE, envelopes_of, whole_state
     from .routes import TooManySteps, too_many
@@ -188,7 +190,9 @@ def _given(event: dict[str, Any]) -> dict[str, Any]:
             given[name] = known[source]
         elif name not in given:
             raise not_in_state(source, name[len(event["node"]) + 1 :], event["pipeline"])
-    rest = {event["around"]: event["input"]} if "around" in event else {}
+    rest: dict[str, Any] = {}
+    if "around" in event:  # for contexts, and cards of them
+        rest = {event["around"]: event["input"], TAKEN: event.get("taken", 0)}
     sizes = {name: json_bytes(one) for name, one in given.items()}
     left = event["room"] - json_bytes(rest) - sum(sizes.values())
     for name in sorted(sizes, key=sizes.__getitem__, reverse=True):

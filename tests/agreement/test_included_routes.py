@@ -30,7 +30,7 @@ from lokki_tf import (
 from lokki_tf.errors import OptionError, StepFailed
 from lokki_tf.operate.history import Tracker
 from lokki_tf.operate.outputs import outputs_of
-from lokki_tf.operate.report import drawn_of
+from lokki_tf.operate.report import drawn_of, report_of
 from lokki_tf.operate.states import RunHistory
 from lokki_tf.operate.visits import ItemCounts
 from lokki_tf.runtime.store import split
@@ -331,6 +331,22 @@ def passing() -> MicroFunctions:
     return pipe
 
 
+def asking_after(first: str) -> MicroFunctions:
+    """A function that receives the run's input, after an included or a started pipeline."""
+    begin = "first" if first == "included" else "two"
+    pipe = MicroFunctions(begin, name=f"{first}-first")
+    if first == "included":
+        pipe.include(asking, name="first", next="ask")
+    else:
+        pipe.start_pipeline("two", {"day": "a"}, result="first", next="ask")
+
+    @pipe.fn(terminates=True)
+    def ask(first: Any, **values: Any) -> dict[str, Any]:
+        return {"found": [first, run_context().parameters]}
+
+    return pipe
+
+
 def catching(name: str, catch: Any) -> MicroFunctions:
     pipe = MicroFunctions("refusing", name=name)
     pipe.include(refusing, next="end", catch=catch)
@@ -415,6 +431,8 @@ SUCCEED: list[tuple[Any, dict[str, Any]]] = [
     (looped_inline(), {"day": "abc"}),
     (looped_inline(), {"day": "abcdefghijk"}),
     (passing(), {"amount": 4}),
+    (asking_after("included"), {"a": "abc"}),
+    (asking_after("started"), {"a": "abc"}),
     (catching("caught-not", {Refused: "amend"}), {"kind": "good"}),
     (catching("caught-base", {Refused: "amend"}), {"kind": "once"}),
     (catching("caught-sub", {Refused: "amend"}), {"kind": "twice"}),
@@ -615,9 +633,20 @@ def reported(day: str) -> int:
     return len(day)
 
 
+@step
+def letters(day: str) -> list[str]:
+    return [day]
+
+
+@step
+def reported_item(letter: str) -> int:
+    run_context().card.append(letter)
+    return len(letter)
+
+
 @flow
 def reporting(day: str):
-    return reported(day)
+    return letters(day).map(reported_item, mode="inline").agg(total), reported(day)
 
 
 def looped_reports() -> MicroFunctions:
@@ -625,8 +654,9 @@ def looped_reports() -> MicroFunctions:
     pipe.include(reporting, name="inner", next="again")
 
     @pipe.fn(terminates=True)
-    def again(day: str, inner: int) -> Any:
-        return ReturnUpdates("inner", day=day + "x") if inner < 3 else {"inner": inner}
+    def again(day: str, inner: Any) -> Any:
+        run_context().card.append(day)
+        return ReturnUpdates("inner", day=day + "x") if len(day) < 3 else {"inner": inner}
 
     return pipe
 
@@ -639,7 +669,33 @@ def test_reports_name_each_turn_of_a_loop(tmp_path: Path) -> None:
         ("inner.reported", "seen ab"),
         ("inner.reported_2", "seen abx"),
     ]
-    assert [one.node for one in recording.cards] == ["inner.reported", "inner.reported_2"]
+    cards = [(one.node, one.item) for one in recording.cards]
+    assert sorted(cards[:3]) == [
+        ("again", None),
+        ("inner.reported", None),
+        ("inner.reported_item", 0),
+    ]
+    assert sorted(cards[3:]) == [
+        ("again_2", None),
+        ("inner.reported_2", None),
+        ("inner.reported_item_2", 0),
+    ]
+
+
+def test_reports_of_executions_have_cards_of_each_turn(
+    aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In AWS, a turn of a loop keeps the cards of the turns before, in maps as well."""
+    report = report_of(_execution(looped_reports(), {"day": "ab"}, aws, monkeypatch))
+    seen = [(one.node, one.title) for one in report.cards]
+    assert seen == [
+        ("inner.reported", "inner.reported"),
+        ("inner.reported_item_map", "inner.reported_item [0]"),
+        ("again", "again"),
+        ("inner.reported_2", "inner.reported_2"),
+        ("inner.reported_item_map_2", "inner.reported_item [0]"),
+        ("again_2", "again_2"),
+    ]
 
 
 def test_failed_executions_continue(
