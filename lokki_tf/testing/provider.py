@@ -34,7 +34,7 @@ except subprocess.TimeoutExpired:
     provider.kill()
 """
 # Each command allocates the schema anew. Go would look for garbage whenever the memory has doubled.
-_COLLECTION = {"GOGC": "off", "GOMEMLIMIT": "1GiB"}
+_COLLECTION = {"GOGC": "off", "GOMEMLIMIT": "2GiB"}
 _PRINTED = re.compile(rf"{VARIABLE}='(.+)'")
 
 

@@ -41,6 +41,10 @@ _PROVIDER = {
 }
 
 
+# Larger configurations need more memory than a kept provider may use before it looks for garbage.
+_MOST_MODULES = 8
+
+
 class Terraform:
     """Terraform in the folder of a configuration.
 
@@ -137,7 +141,8 @@ class Terraform:
         """Yield the variables of a provider that runs; none if Terraform has to start its own."""
         program = program_in(self._data)
         own = command == "init" or VARIABLE in self._environment
-        if own or program is None or not self._has_one_provider():
+        large = len(self._modules()) > _MOST_MODULES
+        if own or large or program is None or not self._has_one_provider():
             yield {}
             return
         with self._kept.attached(program.resolve(), self._folder, self._environment) as variables:

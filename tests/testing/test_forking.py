@@ -23,7 +23,10 @@ SCRIPTS = {
     "error": "def fail():\n    raise ValueError('on purpose')\n\nfail()",
     "syntax": "print(",
     "signal": "import os, signal; os.kill(os.getpid(), signal.SIGTERM)",
-    "interrupt": "import os, signal; os.kill(os.getpid(), signal.SIGINT)",
+    "interrupt": (  # a process that was started in the background may ignore it
+        "import os, signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "os.kill(os.getpid(), signal.SIGINT)"
+    ),
     "thread": (
         "import threading, time\n"
         "def late():\n    time.sleep(0.1)\n    print('late', NAME)\n"
