@@ -549,7 +549,8 @@ def _numbers(
 ) -> Iterator[tuple[str, str]]:
     tracker = execution.history.tracker
     retries = sum(len(one.retries) for one in visits)
-    yield "state transitions", f"{tracker.transitions + retries:,}"
+    transitions = tracker.transitions + retries
+    yield "state transitions", f"{transitions:,}"
     yield "retries", f"{retries:,}"
     items = sum(
         one.done + one.failed for name, one in tracker.items.items() if name in tracker.map_runs
@@ -565,6 +566,27 @@ def _numbers(
         )
         yield "calls of Lambda functions", f"{len(billed):,}"
         yield "billed by Lambda", f"{total:,.0f} ms, {memory:,.3f} GB-seconds"
+        yield "cost", _cost(execution, transitions, billed)
+
+
+def _cost(execution: Described, transitions: int, billed: Sequence[LogLine]) -> str:
+    """Return what the counted transitions, calls and milliseconds cost."""
+    from lokki_tf.costs import Usage as Units
+    from lokki_tf.costs import load_prices
+    from lokki_tf.costs.result import usd
+    from lokki_tf.terraform.settings import with_settings
+
+    stack, prices = execution.deployed.stack, load_prices(execution.deployed.aws.region)
+    steps = with_settings(stack.definition, stack.config).steps
+    architectures = {step.name: step.options.architecture for step in steps}
+    units = Units(stack.name)
+    units.add("transition", transitions)
+    for one in billed:
+        units.add("lambda_request", 1)
+        seconds = one.entry["billed_ms"] / 1000
+        unit = f"lambda_{architectures.get(one.step, 'x86_64')}_gb_second"
+        units.add(unit, seconds * one.entry.get("memory_mb", 0) / 1024)
+    return f"at least {usd(units.usd(prices))} USD, with prices of {prices.region} of {prices.date}"
 
 
 def _cards(

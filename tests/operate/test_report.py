@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -152,6 +153,7 @@ def test_every_style_has_reports(pipeline: Pipeline[Any]) -> None:
     for text in ("succeeded", execution.name, "parameter limit", "state transitions"):
         assert text in texts
     assert "billed by Lambda" in texts
+    assert re.search(r"at least 0\.0+[1-9]\d* USD, with prices of us-east-1 of 20", texts)
     cards = {one for one in local.ids if one.startswith("step-")}
     assert {one for one in page.ids if one.startswith("step-")} == cards
     for text in {
