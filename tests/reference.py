@@ -43,8 +43,9 @@ FINDINGS = """\
 name, your file and line, and a remedy. Errors prevent `synth` and `deploy`, warnings do not. In the
 examples, `from lokki_tf import *` is above the code, and a step `work` alone is a whole pipeline.
 """
-AGAIN = "`LOKKI_GOLDEN=write pytest tests/test_reference.py` writes it again.\n"
-"""How generated pages are renewed."""
+AGAIN = "`LOKKI_GOLDEN=write pytest tests/test_reference.py` writes it again"
+GENERATED = f"<!-- Generated from {{}}; {AGAIN}. -->\n"
+"""A comment for developers, which readers of the page do not see."""
 
 
 def reference() -> dict[str, str]:
@@ -60,7 +61,7 @@ def reference() -> dict[str, str]:
 
 def _options() -> Iterator[str]:
     yield "# Options\n"
-    yield f"Generated from the declarations in `lokki_tf/model/options.py`; {AGAIN}"
+    yield GENERATED.format("the declarations in `lokki_tf/model/options.py`")
     yield from _steps()
     yield from _pipelines()
 
@@ -124,7 +125,7 @@ def _pipelines() -> Iterator[str]:
 def _settings() -> Iterator[str]:
     variables = {path: name for name, path in ENVIRONMENT.items()}
     yield "# Settings\n"
-    yield f"Generated from the declarations in `lokki_tf/config/settings.py`; {AGAIN}"
+    yield GENERATED.format("the declarations in `lokki_tf/config/settings.py`")
     yield "Fields of `lokki.toml`, and the environment variables that set them. Options of a step"
     yield f"override `[lambda]` and `[batch]`. `{STAGE_VARIABLE}` selects the stage."
     yield 'A `TerraformRef` is written as a table: `kms_key = { ref = "aws_kms_key.data.arn" }`.'
@@ -140,7 +141,7 @@ def _settings() -> Iterator[str]:
 
 def _commands() -> Iterator[str]:
     yield "# Commands\n"
-    yield f"Generated from the command line; {AGAIN}"
+    yield GENERATED.format("the command line")
     yield COMMANDS
     group: Any = command_line(Pipeline("daily", steps=[step(_nothing)()]))
     context = click.Context(group, info_name="pipeline.py")
@@ -161,7 +162,7 @@ def _commands() -> Iterator[str]:
 
 def _findings() -> Iterator[str]:
     yield "# Findings of `check`\n"
-    yield f"Generated from examples that are run (`tests/finding_examples.py`); {AGAIN}"
+    yield GENERATED.format("examples that are run (`tests/finding_examples.py`)")
     yield FINDINGS
     for title, rules in finding_examples.GROUPS.items():
         yield f"\n## {title}"
