@@ -8,19 +8,28 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import linecache
+import os
+import re
+import runpy
 import sys
 import tempfile
+import types
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
+from unittest.mock import patch
 
+from lokki_tf.config import load_config
 from lokki_tf.errors import DefinitionError
 from lokki_tf.model.findings import Finding, findings_of
 
 ROOT = Path(__file__).parents[1]
 HEAD = "from lokki_tf import *\nfrom lokki_tf import Alarms, part\n"
 _PREFIX = "example_of_"
+_CELL = "<ipython-input-1-0123456789ab>"
 FOOT = '\npipe = Pipeline("daily", steps=[work()])\n'
 
 
@@ -29,11 +38,13 @@ class Example(NamedTuple):
 
     Args:
         why: Why it exists.
-        code: Code that it reports; empty if a short example is not possible.
+        code: Code that it reports, see ``files``; empty if a short example is not possible.
+        run: How Python runs it.
     """
 
     why: str
     code: str = ""
+    run: Literal["module", "script", "notebook"] = "module"
 
 
 GROUPS: dict[str, dict[str, Example]] = {
@@ -365,7 +376,19 @@ pipe = Pipeline("daily", steps=[S3Csv("raw", key()).map(work)])
 """,
         ),
         "item-size": Example(
-            "Further arguments of a map over a dataset leave an item little room."
+            "Further arguments of a map over a dataset leave an item little room.",
+            """
+@step
+def rate() -> float:
+    return 1.5
+
+@step
+def work(rows: list[dict[str, str]], rates: list[float]) -> int:
+    return len(rows)
+
+rates = [rate() for _ in range(290)]
+pipe = Pipeline("daily", steps=[S3Csv("raw", "a.csv").map(work, rates=rates, batch_size=2)])
+""",
         ),
         "compressed": Example(
             "Step Functions reads the object as it is.",
@@ -478,7 +501,14 @@ def coffee(**kwargs: object) -> dict[str, object]:
     },
     "Code that is deployed": {
         "capture-source": Example(
-            "The code of a step is taken from its source."
+            "The code of a step is taken from its source, in a file or a cell of yours. A cell with `%%time` "
+            "has none, and a file that changed since it was imported has another.",
+            """
+from statistics import mean
+
+work = step(mean)
+pipe = Pipeline("daily", steps=[work([1, 2])])
+""",
         ),
         "capture-pipeline": Example(
             "Pipelines exist only while they are built.",
@@ -495,7 +525,16 @@ def work() -> str:
 """,
         ),
         "capture-live": Example(
-            "An open connection or a lock cannot be deployed."
+            "An open connection or a lock cannot be deployed.",
+            """
+import sqlite3
+
+connection = sqlite3.connect(":memory:")
+
+@step
+def work() -> list[tuple[int]]:
+    return connection.execute("select 1").fetchall()
+""",
         ),
         "capture-file": Example(
             "Lambda does not have the files of this computer.",
@@ -508,7 +547,16 @@ def work() -> str:
 """,
         ),
         "capture-secret": Example(
-            "A password that is typed in must not become part of the code."
+            "A password that is typed in must not become part of the code.",
+            """
+import getpass
+
+PASSWORD = getpass.getpass()
+
+@step
+def work() -> int:
+    return len(PASSWORD)
+""",
         ),
         "capture-dynamic": Example(
             "A name that no statement at the top of the module sets, or only under a condition.",
@@ -523,9 +571,30 @@ def work() -> str:
 """,
         ),
         "capture-changed": Example(
-            "Lambda has the value of the statement, not the later one."
+            "Lambda has the value of the statement, not the later one.",
+            """
+LEVEL = 1
+
+@step
+def work() -> int:
+    return LEVEL
+
+@flow
+def pipe():
+    global LEVEL
+    LEVEL = 2
+    return work()
+""",
         ),
-        "capture-notebook": Example("`get_ipython`, `display`, `In` and `Out` exist only in notebooks."),
+        "capture-notebook": Example(
+            "`get_ipython`, `display`, `In` and `Out` exist only in notebooks.",
+            """
+@step
+def work() -> None:
+    get_ipython().run_line_magic("matplotlib", "inline")
+""",
+            "notebook",
+        ),
         "capture-undefined": Example(
             "A name that is not defined fails when the step runs.",
             """
@@ -555,9 +624,28 @@ def work() -> str:
 """,
         ),
         "code-left-out": Example(
-            "A statement that acts by being run needs something that Lambda does not have."
+            "A statement that acts by being run needs something that Lambda does not have.",
+            """
+from rich import traceback
+
+traceback.install()
+
+@step
+def work() -> None: ...
+""",
         ),
-        "import-reads": Example("A module reads a file at import, which is not deployed."),
+        "import-reads": Example(
+            "A module reads at import a file that is not deployed, or a property of this computer.",
+            """
+import settings
+
+@step
+def work() -> str:
+    return settings.NAME
+# file: settings.py
+NAME = open("/etc/hostname").read()
+""",
+        ),
         "import-computed": Example(
             "Modules that are imported by computed names are not seen.",
             """
@@ -569,11 +657,69 @@ def work(name: str = "json") -> str:
 """,
         ),
         "import-connects": Example(
-            "A connection at import is opened in each new Lambda."
+            "A connection at import is opened in each new Lambda.",
+            """
+import db
+
+@step
+def work() -> list[tuple[int]]:
+    return db.connection.execute("select 1").fetchall()
+# file: db.py
+import sqlite3
+
+connection = sqlite3.connect(":memory:")
+""",
         ),
-        "module-name": Example("A module's file would hide another module in Lambda."),
-        "module-twice": Example("A script is imported under its own name too: Python has it twice here."),
-        "subclass-missing": Example("A subclass that is looked up is not deployed."),
+        "module-name": Example(
+            "A module's file would hide another module in Lambda.",
+            """
+import profile
+
+@step
+def work() -> str:
+    return profile.CUSTOMER
+# file: profile.py
+CUSTOMER = "Ann"
+""",
+        ),
+        "module-twice": Example(
+            "A script is imported under its own name too: Python has it twice here.",
+            """
+import rows
+
+class Row: ...
+
+@step
+def work() -> bool:
+    return isinstance(rows.first(), Row)
+# file: rows.py
+def first():
+    from pipeline import Row
+
+    return Row()
+""",
+            "script",
+        ),
+        "subclass-missing": Example(
+            "A subclass that is looked up is not deployed.",
+            """
+import importlib
+
+import sources
+
+importlib.import_module("source_" + "csv")
+
+@step
+def work() -> list[str]:
+    return [kind.__name__ for kind in sources.Source.__subclasses__()]
+# file: sources.py
+class Source: ...
+# file: source_csv.py
+from sources import Source
+
+class Csv(Source): ...
+""",
+        ),
         "package-missing": Example(
             "Lambda has Python's library and boto3, and what you declare.",
             """
@@ -627,7 +773,18 @@ def work() -> str:
     return str(TOKEN)
 """,
         ),
-        "secret-exposed": Example("The value of a secret is in code, a literal, an option or a trigger."),
+        "secret-exposed": Example(
+            "The value of a secret is in code, a literal, an option or a trigger. `check` knows the values that "
+            "environment variables of the same names have, here `DB_PASSWORD`.",
+            """
+import os
+
+@step(secrets={"DB_PASSWORD": "prod/db#password"})
+def work(password: str) -> None: ...
+
+pipe = Pipeline("daily", steps=[work(os.environ["DB_PASSWORD"])])
+""",
+        ),
         "logging-config": Example(
             "Lambda's root logger already has a handler.",
             """
@@ -638,12 +795,47 @@ def work() -> None:
     logging.basicConfig(level="INFO")
 """,
         ),
-        "template": Example("A template of your own lacks a placeholder."),
-        "references": Example("A `TerraformRef` is used where its value must be known before."),
-        "state-machine": Example(
-            "The compiled state machine is not valid: an error of lokki_tf, which should be reported."
+        "template": Example(
+            "A template of your own lacks a placeholder. Here it is given by "
+            "`check --template-file template.py`.",
+            """
+@step
+def work() -> None: ...
+# file: template.py
+def lambda_handler(event, context):
+    return "{{PUT_FUNCTION_NAME_HERE}}"(*event["args"])
+""",
         ),
-        "definition": Example("Any other error in how the pipeline is written."),
+        "references": Example(
+            "A `TerraformRef` is used where its value must be known before.",
+            """
+@step(package="image")
+def work() -> None: ...
+# file: lokki.toml
+[aws]
+kms_key = { ref = "aws_kms_key.data.arn" }
+""",
+        ),
+        "state-machine": Example(
+            "The compiled state machine is not valid. Only an error of lokki_tf causes this, so there is no "
+            "example; please report it."
+        ),
+        "definition": Example(
+            "Any other error in how the pipeline is written; here an `if` of Python, which needs a value.",
+            """
+@step
+def load() -> int:
+    return 1
+
+@step
+def work() -> None: ...
+
+@flow
+def pipe():
+    if load() > 0:
+        return work()
+""",
+        ),
     },
     "Code that behaves differently in AWS": {
         "time-zone": Example(
@@ -816,8 +1008,30 @@ def work() -> int:
     return hash("text")
 """,
         ),
-        "python-version": Example("A module or syntax that the step's `python_runtime` does not have."),
-        "version-differs": Example("An installed package has another version than `requirements=` pins."),
+        "python-version": Example(
+            "A module or syntax that the step's `python_runtime` does not have.",
+            """
+@step(python_runtime="python3.9")
+def work(row: dict[str, int]) -> int:
+    match row:
+        case {"price": price}:
+            return price
+    return 0
+
+pipe = Pipeline("daily", steps=[work({"price": 1})])
+""",
+        ),
+        "version-differs": Example(
+            "An installed package has another version than `requirements=` pins.",
+            """
+@step(requirements=["shapes==1.0"])
+def work() -> None: ...
+# file: shapes-1.2.dist-info/METADATA
+Metadata-Version: 2.1
+Name: shapes
+Version: 1.2
+""",
+        ),
         "decorator": Example(
             "A decorator above `@step` is not part of the step.",
             """
@@ -835,18 +1049,32 @@ pipe = Pipeline("daily", steps=[work()])
 }  # fmt: skip
 
 
-def found(rule: str, code: str) -> str:
+def files(code: str) -> dict[str, str]:
+    """Return the texts of an example's files by their names, ``pipeline.py`` first.
+
+    Args:
+        code: The example; a line ``# file: NAME`` begins another file than ``pipeline.py``.
+    """
+    first, *others = re.split(r"^# file: (.+)\n", code.strip() + "\n", flags=re.MULTILINE)
+    return {"pipeline.py": first, **dict(zip(others[::2], others[1::2], strict=True))}
+
+
+def found(rule: str, example: Example) -> str:
     """Return what ``check`` says of an example, as if it was in a folder of its author's.
 
     Args:
         rule: The rule that must report it.
-        code: The example.
+        example: The example.
     """
+    texts = files(example.code)
+    script = HEAD + texts["pipeline.py"]
+    texts["pipeline.py"] = script + ("" if "pipe = " in script or "def pipe" in script else FOOT)
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "pipeline.py")
-        text = HEAD + code + ("" if "pipe = " in code or "def pipe" in code else FOOT)
-        file.write_text(text, encoding="utf-8")
-        reported = _check(file)
+        for name, text in texts.items():
+            file = Path(folder, name)
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        reported = _check(Path(folder), example.run)
     for one in reported:
         if one.rule == rule:
             text = f"{one.severity}: {one.message}\n  {one.remedy or ''}"
@@ -855,22 +1083,82 @@ def found(rule: str, code: str) -> str:
     raise AssertionError(f"{rule}: found {[(one.rule, one.message) for one in reported]}")
 
 
-def _check(file: Path) -> list[Finding]:
+def _check(folder: Path, run: str) -> list[Finding]:
+    template, settings = folder / "template.py", folder / "lokki.toml"
+    with _imported(folder):
+        try:
+            pipe: Any = _RUN[run](folder / "pipeline.py")["pipe"]
+            return list(
+                pipe.check(
+                    template if template.exists() else None,
+                    config=load_config(folder, {"HOME": str(folder)})
+                    if settings.exists()
+                    else None,
+                )
+            )
+        except DefinitionError as error:
+            return findings_of(error)
+
+
+@contextmanager
+def _imported(folder: Path) -> Iterator[None]:
+    """Let modules of a folder be imported, and forget them, and what they set, afterwards."""
+    before, main = set(sys.modules), sys.modules["__main__"]
+    own = {one.stem for one in folder.glob("*.py")} & before
+    hidden = {name: sys.modules.pop(name) for name in own}
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        with (
+            patch.dict(os.environ, DB_PASSWORD="typed in"),
+            patch("getpass.getpass", return_value="typed in"),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        sys.path.remove(str(folder))
+        linecache.cache.pop(_CELL, None)
+        sys.modules["__main__"] = main
+        for name in set(sys.modules) - before | own:
+            if str(folder) in str(getattr(sys.modules.get(name), "__file__", "")):
+                del sys.modules[name]
+        sys.modules.update(hidden)
+
+
+def _as_module(file: Path) -> dict[str, Any]:
     name = f"{_PREFIX}{file.parent.name}"
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            spec.loader.exec_module(module)
-            pipe: Any = module.pipe
-            return list(pipe.check())
-    except DefinitionError as error:
-        return findings_of(error)
-    finally:
-        del sys.modules[name]
+    spec.loader.exec_module(module)
+    return vars(module)
+
+
+def _as_script(file: Path) -> dict[str, Any]:
+    names = runpy.run_path(str(file), run_name="__main__")
+    script = sys.modules["__main__"] = types.ModuleType("__main__")
+    vars(script).update(names)
+    return names
+
+
+def _as_notebook(file: Path) -> dict[str, Any]:
+    """Run a text as a notebook's cell, which has no file, and is known to ``linecache``."""
+    text = file.read_text(encoding="utf-8")
+    linecache.cache[_CELL] = (len(text), None, text.splitlines(keepends=True), _CELL)
+    notebook = sys.modules["__main__"] = types.ModuleType("__main__")
+    names = vars(notebook)
+    names["In"] = ["", text]
+    exec(compile(text, _CELL, "exec"), names)
+    return names
+
+
+_RUN: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "module": _as_module,
+    "script": _as_script,
+    "notebook": _as_notebook,
+}
 
 
 def rules_in_code() -> set[str]:
@@ -895,4 +1183,4 @@ def _rules(package: Path) -> Iterator[str]:
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "Finding" and node.args:
                 first = node.args[0]
                 if isinstance(first, ast.Constant):
-                    yield first.value
+                    yield str(first.value)

@@ -25,7 +25,6 @@ from lokki_tf.model import (
     options,
 )
 from lokki_tf.model.triggers import KINDS
-from lokki_tf.packaging import findings as packaging_findings
 
 COMMANDS = """\
 `main(pipe)` gives a script these commands, each with `--help`. Options for the parameters of the
@@ -42,6 +41,7 @@ FINDINGS = """\
 `check`, `synth` and `deploy` report errors and warnings about a pipeline, each with the rule's
 name, your file and line, and a remedy. Errors prevent `synth` and `deploy`, warnings do not. In the
 examples, `from lokki_tf import *` is above the code, and a step `work` alone is a whole pipeline.
+Code without the name of a file is `pipeline.py`.
 """
 AGAIN = "`LOKKI_GOLDEN=write pytest tests/test_reference.py` writes it again"
 GENERATED = f"<!-- Generated from {{}}; {AGAIN}. -->\n"
@@ -166,26 +166,21 @@ def _findings() -> Iterator[str]:
     yield FINDINGS
     for title, rules in finding_examples.GROUPS.items():
         yield f"\n## {title}"
-        for rule, (why, code) in rules.items():
+        for rule, example in rules.items():
             yield f"\n### `{rule}`\n"
-            yield f"{why}\n"
-            if code:
-                text = finding_examples.found(rule, code)
-                yield f"```python\n{code.strip()}\n```\n\n```text\n{text}\n```"
-            else:
-                yield from _texts_of(rule)
+            yield f"{example.why}\n"
+            if example.code:
+                yield from _shown(example.code)
+                yield f"```text\n{finding_examples.found(rule, example)}\n```"
 
 
-def _texts_of(rule: str) -> Iterator[str]:
-    """Yield what packaging says under a rule, with its placeholders."""
-    texts = [one for one in packaging_findings._TABLE.values() if one[0].endswith(f" {rule}")]
-    shown = [
-        f"{severity.partition(' ')[0]}: {message}\n  {remedy}"
-        for severity, message, remedy in texts
-    ]
-    if rule != "template" and shown:
-        text = re.sub(r"\{(\w+)[^}]*\}", r"…", "\n".join(shown).replace("{{", "").replace("}}", ""))
-        yield f"```text\n{text}\n```"
+def _shown(code: str) -> Iterator[str]:
+    """Yield the files of an example, each but the script with its name above."""
+    for name, text in finding_examples.files(code).items():
+        if name != "pipeline.py":
+            yield f"`{name}`:\n"
+        language = {"py": "python", "toml": "toml"}.get(name.rpartition(".")[2], "text")
+        yield f"```{language}\n{text.strip()}\n```\n"
 
 
 def _nothing() -> None: ...
