@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +14,7 @@ import finding_examples
 import pytest
 from golden_files import agrees_with_golden
 from pages import Page
-from reference import arguments, reference
+from reference import arguments
 
 import lokki_tf
 from lokki_tf import RetryConfig, Task
@@ -27,8 +31,20 @@ NOT_IN_MODEL = {"name", "when", "retry_count", "retries", "delay", "backoff"}
 
 
 def test_the_reference_is_the_declarations(request: pytest.FixtureRequest) -> None:
-    """Generated pages of ``docs/reference`` are the texts that declarations in the code give."""
-    for name, text in reference().items():
+    """Generated pages of ``docs/reference`` are the texts that declarations in the code give.
+
+    The examples of findings run in a process of their own, without what other tests have imported.
+    """
+    code = "import json, reference, sys; json.dump(reference.reference(), sys.stderr)"
+    made = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parent,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[:2]))},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name, text in json.loads(made.stderr.splitlines()[-1]).items():
         agrees_with_golden(request, name, text, DOCS)
 
 

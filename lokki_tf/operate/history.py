@@ -449,9 +449,10 @@ class Tracker:
         if around is not None:
             known = self.items.get(around.name, ItemCounts(around.total or 0, 0, 0))
             good = int(kind.endswith("Succeeded"))
-            self.items[around.name] = ItemCounts(
-                known.total, known.done + good, known.failed + 1 - good
-            )
+            done, failed = known.done + good, known.failed + 1 - good
+            # Iterations of an earlier attempt may end after the next one has started.
+            most = max(known.total - done, 0) if known.total else failed
+            self.items[around.name] = ItemCounts(known.total, done, min(failed, most))
         return around or before
 
     def _stalled_one(self, kind: str, name: str | None) -> Visit | None:
