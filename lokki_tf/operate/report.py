@@ -278,12 +278,15 @@ def _with_included(
         for step in definition.inclusions
         for node in definition.included(step).graph.nodes
     }
+    order = {name: number for number, name in enumerate(steps)}
     last = "" if definition.cleanup is None else definition.cleanup.name
     taken, found, inside = {one.name for one in visits}, list[_Visit](), list[_Visit]()
     for one in (*visits, None):
         step = None if one is None else steps.get(one.node)
         own = steps[inside[0].node] if inside else None
         if own and (step != own or any(one and one.node == each.node for each in inside)):
+            # Branches start in any order; reports and pictures have that of the graph.
+            found[-len(inside) :] = sorted(inside, key=lambda each: order[each.node])
             if one is None or one.node != own:
                 follows = one is not None and one.node != last
                 made = _around(inside, unique(own, taken, _LONGEST_NAME), own)

@@ -689,11 +689,11 @@ def test_reports_of_executions_have_cards_of_each_turn(
     report = report_of(_execution(looped_reports(), {"day": "ab"}, aws, monkeypatch))
     seen = [(one.node, one.title) for one in report.cards]
     assert seen == [
-        ("inner.reported", "inner.reported"),
         ("inner.reported_item_map", "inner.reported_item [0]"),
+        ("inner.reported", "inner.reported"),
         ("again", "again"),
-        ("inner.reported_2", "inner.reported_2"),
         ("inner.reported_item_map_2", "inner.reported_item [0]"),
+        ("inner.reported_2", "inner.reported_2"),
         ("again_2", "again_2"),
     ]
 
