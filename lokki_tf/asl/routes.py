@@ -27,7 +27,7 @@ from .jobs import error_event, job_states, raising, reading
 from .literals import STORE_VARIABLE, Literals
 from .locks import add_check
 from .payloads import AROUND, given_variable, known_names
-from .retries import THROTTLED, TRANSIENT, Rules
+from .retries import Rules
 from .starts import (
     COMMENT,
     STARTS_PLACEHOLDER,
@@ -376,15 +376,7 @@ class _Compiler:
         if not first:
             sent.pop("input.$", None)
         sent |= {"inline": INLINE_BYTES, "answer.$": "$" if first else "$.answer"}
-        adding = {
-            "Type": "Task",
-            "Resource": Template("arn:${partition}:states:::lambda:invoke"),
-            "Parameters": {
-                "FunctionName": Template(f"${{{self.functions[route.step]}}}"),
-                "Payload": sent,
-            },
-            "Retry": [TRANSIENT, THROTTLED],
-        }
+        adding = helper_call(sent, self.functions[route.step])
         states[title] = adding
         return adding
 
@@ -400,7 +392,7 @@ class _Compiler:
         """Add the states of a step that starts a pipeline, and return the one with its result."""
         started, rules = route.step.starts, self._rules(route)
         assert started is not None
-        payload = {key: one for key, one in payload.items() if key not in ("retry", "caught")}
+        payload = _without_handling(payload)
         update = {"update": started.result, "next": started.next}
         placeholder = self.machines[started.machine]
         event = error_event_of(route.step.name, started)
@@ -436,7 +428,7 @@ class _Compiler:
         own, made = route.step.includes, self.included[route.step]
         assert own is not None
         step = route.step.name
-        payload = {key: one for key, one in payload.items() if key not in ("retry", "caught")}
+        payload = _without_handling(payload)
         takes = {
             "starts": "given",
             "pipeline": own.name,
@@ -581,3 +573,8 @@ class _Compiler:
         name = unique(wanted, self.taken, quotas.STATE_NAME_LENGTH)
         self.taken.add(name)
         return name
+
+
+def _without_handling(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return the event of a function that runs no step, whose errors nothing distinguishes."""
+    return {key: one for key, one in payload.items() if key not in ("retry", "caught")}

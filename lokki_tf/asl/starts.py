@@ -200,17 +200,18 @@ def error_event(node: str, started: StartedPipeline) -> dict[str, Any]:
     }
 
 
-def helper_call(payload: dict[str, Any]) -> dict[str, Any]:
-    """Return the state that calls the function of this module, without its next state.
+def helper_call(payload: dict[str, Any], placeholder: str = STARTS_PLACEHOLDER) -> dict[str, Any]:
+    """Return the state that calls a function to move values, without its next state.
 
     Args:
         payload: The function's event, with paths.
+        placeholder: The placeholder of the function's ARN; by default that of this module's.
     """
     return {
         "Type": "Task",
         "Resource": Template("arn:${partition}:states:::lambda:invoke"),
         "Parameters": {
-            "FunctionName": Template(f"${{{STARTS_PLACEHOLDER}}}"),
+            "FunctionName": Template(f"${{{placeholder}}}"),
             "Payload": payload,
         },
         "Retry": [TRANSIENT, THROTTLED],

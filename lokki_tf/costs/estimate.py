@@ -96,7 +96,7 @@ def estimate(
     rows = found.rows()
     runs, why = found.runs()
     made = Estimate(plan.definition.name, prices, rows, runs, (*found.notes(), why))
-    return Estimate(made.name, prices, rows, runs, made.notes, found.savings(made.run_usd))
+    return replace(made, savings=found.savings(made.run_usd))
 
 
 def steps_by_placeholder(plan: StackPlan) -> dict[str, Step]:
@@ -210,9 +210,7 @@ class _Estimator:
             options = replace(options, memory_size=memory.get(step.name, options.memory_size))
             _add_calls(row, replace(step, options=options), often, seconds)
         elif "FunctionName" in state.get("Parameters", {}):  # a helper's function
-            row.add("lambda_request", often)
-            gb_seconds = often * _HELPER_SECONDS * _HELPER_MB / 1024
-            row.add("lambda_x86_64_gb_second", gb_seconds)
+            row.add_lambda("x86_64", often, often * _HELPER_SECONDS, _HELPER_MB)
         resource = str(state.get("Resource", ""))
         row.add("s3_put", often * resource.endswith("s3:putObject"))
         row.add("s3_get", often * resource.endswith("s3:getObject"))
@@ -321,9 +319,7 @@ def _add_calls(row: Usage, step: Step, calls: float, seconds: float) -> None:
     row.seconds += seconds
     row.add("log_gb", calls * _LOG_BYTES_OF_CALL / 1e9)
     if not step.is_job:
-        row.add("lambda_request", calls)
-        gb_seconds = seconds * options.memory_size / 1024
-        row.add(f"lambda_{options.architecture}_gb_second", gb_seconds)
+        row.add_lambda(options.architecture, calls, seconds, options.memory_size)
     elif options.platform != "ec2":
         hours = max(seconds, calls * _LEAST_JOB_SECONDS) / 3600
         row.add("fargate_vcpu_hour", hours * options.vcpu)

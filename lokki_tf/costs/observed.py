@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -53,11 +53,11 @@ def assumptions_of(plan: StackPlan, observed: Observed, assumed: Assumptions) ->
         if scope.map and scope.map not in made.items and called is not None:
             ratio = seen.get(called, 0.0) / scope.children
             made = replace(made, items={**made.items, scope.map: made.items_of(scope.map) * ratio})
-    expected: Counter[str] = Counter()
+    expected: defaultdict[str, float] = defaultdict(float)
     items: dict[str, float] = {}
     for scope in scopes_of(plan, replace(made, calls={})):
         for name, often in _calls(scope, steps):
-            expected[name] += often  # type: ignore[assignment]  # counters of floats work
+            expected[name] += often
             items[name] = scope.items
     calls = {name: seen.get(name, 0.0) / often for name, often in expected.items() if often}
     seconds = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -62,10 +62,11 @@ class Estimate:
     @property
     def by_kind(self) -> dict[str, float]:
         """US dollars of a run by kind: transitions, Lambda and so on, the highest first."""
-        found: Counter[str] = Counter()
+        found: defaultdict[str, float] = defaultdict(float)
         for one in self.rows:
-            found.update(one.by_kind(self.prices))
-        return dict(found.most_common())
+            for kind, amount in one.by_kind(self.prices).items():
+                found[kind] += amount
+        return dict(sorted(found.items(), key=lambda one: -one[1]))
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""

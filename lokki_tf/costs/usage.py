@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -40,19 +40,31 @@ class Usage:
     name: str
     calls: float = 0.0
     seconds: float = 0.0
-    units: Counter[str] = field(default_factory=Counter)
+    units: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def add(self, unit: str, amount: float) -> None:
         """Add an amount of a unit of the prices."""
-        self.units[unit] += amount  # type: ignore[assignment]  # counters of floats work
+        self.units[unit] += amount
+
+    def add_lambda(self, architecture: str, calls: float, seconds: float, memory_mb: float) -> None:
+        """Add calls of a function.
+
+        Args:
+            architecture: ``x86_64`` or ``arm64``.
+            calls: Their number.
+            seconds: Seconds of all calls together.
+            memory_mb: The function's memory.
+        """
+        self.add("lambda_request", calls)
+        self.add(f"lambda_{architecture}_gb_second", seconds * memory_mb / 1024)
 
     def usd(self, prices: Prices) -> float:
         """Return the price in US dollars."""
         return sum(prices.of[unit] * amount for unit, amount in self.units.items())
 
-    def by_kind(self, prices: Prices) -> Counter[str]:
+    def by_kind(self, prices: Prices) -> dict[str, float]:
         """Return prices in US dollars by kind: transitions, Lambda, S3 and so on."""
-        found: Counter[str] = Counter()
+        found: defaultdict[str, float] = defaultdict(float)
         for unit, amount in self.units.items():
-            found[KINDS[unit]] += prices.of[unit] * amount  # type: ignore[assignment]
+            found[KINDS[unit]] += prices.of[unit] * amount
         return found

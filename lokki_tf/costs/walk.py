@@ -9,7 +9,7 @@ is a transition; an inline map's iteration is none, and each child of a Distribu
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ class Scope:
     express: bool
     children: float
     items: float
-    entered: Counter[str] = field(default_factory=Counter)
+    entered: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     states: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -86,7 +86,7 @@ class _Walk:
             state = states[name]
             often = self._entered(state, before, scope, times)
             scope.states[name] = state
-            scope.entered[name] += often  # type: ignore[assignment]  # counters of floats work
+            scope.entered[name] += often
             for branch in state.get("Branches", ()):
                 yield from self.of(branch, scope, often)
             if "ItemProcessor" in state:

@@ -585,10 +585,8 @@ def _cost(execution: Described, transitions: int, billed: Sequence[LogLine]) -> 
     units = Units(stack.name)
     units.add("transition", transitions)
     for one in billed:
-        units.add("lambda_request", 1)
-        seconds = one.entry["billed_ms"] / 1000
-        unit = f"lambda_{architectures.get(one.step, 'x86_64')}_gb_second"
-        units.add(unit, seconds * one.entry.get("memory_mb", 0) / 1024)
+        seconds, memory = one.entry["billed_ms"] / 1000, one.entry.get("memory_mb", 0)
+        units.add_lambda(architectures.get(one.step, "x86_64"), 1, seconds, memory)
     return f"at least {usd(units.usd(prices))} USD, with prices of {prices.region} of {prices.date}"
 
 

@@ -50,11 +50,10 @@ def write_report(file: Path, html: str) -> None:
     Raises:
         OutputError: If it cannot be written.
     """
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    from lokki_tf.terraform.files import replace_file
+
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(html, encoding="utf-8")
-        beside.replace(file)
+        replace_file(file, html.encode())
     except OSError as error:
         raise OutputError(
             f"{file} cannot be written: {error.strerror}",

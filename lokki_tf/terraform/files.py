@@ -150,7 +150,7 @@ def write_files(
             for name in owned:
                 _remove_empty(folder / name)
             for path, data in changed.items():
-                _write(path, data)
+                replace_file(path, data)
     except OSError as error:
         raise OutputError(
             f"{folder} cannot be written: {error.strerror or error}",
@@ -171,7 +171,16 @@ def _alone(terraform: Path | None) -> Iterator[None]:
         yield
 
 
-def _write(path: Path, data: bytes | Path) -> None:
+def replace_file(path: Path, data: bytes | Path) -> None:
+    """Write a file beside and rename it, so that it is either the old or the new one.
+
+    Args:
+        path: The file; its folder is made if it is missing.
+        data: Its contents, or a file to copy.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
