@@ -86,7 +86,7 @@ class Spool:
 
         self._dumps = pickle.dumps
         descriptor, self._path = mkstemp(prefix="lokki_tf-")
-        self._file = open(descriptor, "wb")  # noqa: SIM115
+        self._file = open(descriptor, "wb")  # noqa: SIM115  # closed with the spool
         weakref.finalize(self, _remove, self._file, self._path)
 
     def values(self) -> list[Any] | Spooled:

@@ -70,7 +70,7 @@ def _run(request: dict[str, Any], sdk: Any) -> int:
     """Run a program as a new interpreter would, and return its exit status."""
     script = os.path.join(request["folder"], request["arguments"][0])
     sys.stdout, sys.stderr = _stream(1, "surrogateescape"), _stream(2, "backslashreplace")
-    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
+    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]  # as at the start of Python
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(request["environment"])

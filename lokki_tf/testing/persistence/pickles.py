@@ -143,7 +143,7 @@ def _sets_other_items(value: Any) -> bool:
 
 
 def _raw_dictionary(kind: type[Any], items: dict[Any, Any], factory: Any) -> Any:
-    made: Any = kind.__new__(kind)  # type: ignore[call-overload]
+    made: Any = kind.__new__(kind)  # type: ignore[call-overload]  # of any class
     if factory is not None:
         made.default_factory = factory
     for key, item in items.items():
@@ -185,6 +185,6 @@ def _content(file: Any) -> bytes:
 
 
 def _spooled(most: int, content: bytes) -> Any:
-    file = tempfile.SpooledTemporaryFile(most)  # noqa: SIM115
+    file = tempfile.SpooledTemporaryFile(most)  # noqa: SIM115  # its user closes it
     file.write(content)
     return file

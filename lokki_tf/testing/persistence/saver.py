@@ -166,7 +166,7 @@ def _names() -> dict[int, tuple[str, ...]]:
 def _find(name: tuple[str, ...]) -> Any:
     from moto.backends import get_backend
 
-    found: Any = get_backend(name[0])  # type: ignore[call-overload]
+    found: Any = get_backend(name[0])  # type: ignore[call-overload]  # names are literals
     for key in name[1:]:
         found = found[key]
     return found
