@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from lokki_tf.terraform.iam import pull_images
+from lokki_tf.testing.iam.access import Access, AccessDenied, Role
 from lokki_tf.testing.iam.conditions import UnknownOperatorError, holds
 from lokki_tf.testing.iam.policies import Policy, Principal, Request, covers, evaluate
 from lokki_tf.testing.iam.requests import ArnScope, needed
@@ -354,3 +358,83 @@ def test_the_policy_of_a_repository_is_needed_to_pull() -> None:
     for action in pulling:
         left = {**statement, "Action": [action]}
         assert allowed("daily-load", [left]) == {action}
+
+
+@dataclass
+class Directory:
+    """An account with one role, whose policies and tags a test changes."""
+
+    policies: tuple[Policy, ...] = ()
+    boundary: Policy | None = None
+    bucket: Policy | None = None
+    tagged: dict[str, str] = field(default_factory=dict)
+
+    def role(self, arn: str) -> Role | None:
+        """Return the role."""
+        trust = Policy("trust", "{}", "resource")
+        return Role(arn, self.policies, trust, self.boundary, (("team", "data"),))
+
+    def roles(self) -> Iterable[Role]:
+        """Return the role as the only one."""
+        return [one for one in [self.role(ROLE)] if one is not None]
+
+    def resource_policy(self, action: str, resource: str) -> Policy | None:
+        """Return the bucket's policy."""
+        return self.bucket
+
+    def tags(self, resource: str) -> dict[str, str]:
+        """Return the tags of the resource."""
+        return self.tagged
+
+
+def test_a_repeated_decision_follows_each_change() -> None:
+    """Equal requests are decided once, and again after a change of what they depend on."""
+    account = Directory((policy(READ),))
+    access = Access(account, "us-east-1")
+
+    def allows(principal: Principal = WHO, **context: str) -> bool:
+        for _ in range(2):
+            with suppress(AccessDenied):
+                access.require(principal, "s3:GetObject", OBJECT, context)
+        first, second = access.decisions[-2:]
+        assert first is second
+        return second.allowed
+
+    assert allows()
+    account.boundary = policy({**READ, "Action": "s3:Put*"}, kind="boundary")
+    assert not allows()
+    account.boundary = None
+    account.bucket = policy({**READ, "Effect": "Deny", "Principal": "*"}, kind="resource")
+    assert not allows()
+    account.bucket = None
+    equal = {"StringEquals": {"aws:ResourceTag/kind": "${aws:PrincipalTag/team}", "s3:prefix": "a"}}
+    account.policies = (policy({**READ, "Condition": equal}),)
+    assert not allows(**{"s3:prefix": "a"})
+    account.tagged = {"kind": "data"}
+    assert allows(**{"s3:prefix": "a"})
+    assert not allows(**{"s3:prefix": "b"})
+    own = {"ArnLike": {"aws:PrincipalArn": "*"}, "StringLike": {"aws:userid": "*:one"}}
+    account.policies = (policy({**READ, "Condition": own}),)
+    assert allows()
+    assert not allows(Principal(ROLE, SESSION.replace("/one", "/two")))
+    account.policies = ()
+    assert not allows()
+    assert [one.allowed for one in access.decisions].count(True) == 2 * 3
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"NumericLessThan": {"AWS:EpochTime": "99999999999"}},
+        {"DateGreaterThan": {"aws:currentTime": "2020-01-01T00:00:00Z"}},
+        {"StringNotEquals": {"aws:userid": "${aws:CurrentTime}"}},
+    ],
+)
+def test_a_condition_on_the_time_is_evaluated_at_each_request(condition: dict[str, Any]) -> None:
+    """A decision that depends on the time is never taken from an equal request before."""
+    access = Access(Directory((policy({**READ, "Condition": condition}),)), "us-east-1")
+    for _ in range(2):
+        access.require(WHO, "s3:GetObject", OBJECT)
+    first, second = access.decisions
+    assert first == second
+    assert first is not second

@@ -6,10 +6,10 @@ import json
 import secrets
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from lokki_tf.testing.iam.conditions import Context, texts
 from lokki_tf.testing.iam.decisions import Decision, Right
@@ -24,15 +24,14 @@ from lokki_tf.testing.iam.policies import (
 )
 
 _MOST_DECISIONS = 100_000
-_MOST_EQUAL = 10_000
+_MOST_KNOWN = 10_000
 ROLE_ID = "AROALOCALAWS"
 """The first part of the user id of all sessions. In AWS it differs by role."""
 TRUST = "trust"
 """The name of a role's trust policy in decisions."""
 
 
-@dataclass(frozen=True)
-class Role:
+class Role(NamedTuple):
     """A role of the account.
 
     Args:
@@ -47,7 +46,7 @@ class Role:
     policies: tuple[Policy, ...]
     trust: Policy
     boundary: Policy | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 class Directory(Protocol):
@@ -106,6 +105,14 @@ class AccessDenied(Exception):
         self.decision = decision
 
 
+@dataclass(frozen=True)
+class _Decided:
+    """A decision, and the permissions that it uses."""
+
+    decision: Decision
+    used: frozenset[Right]
+
+
 class Access:
     """Decides on requests and records the decisions.
 
@@ -122,8 +129,8 @@ class Access:
         self._sessions: dict[tuple[str, str], Session] = {}
         self._by_key: dict[str, Session] = {}
         self._decisions: deque[Decision] = deque(maxlen=_MOST_DECISIONS)
-        self._equal: dict[Decision, Decision] = {}
-        """Decisions of which ``_decisions`` has the same object again, since most repeat."""
+        self._known: dict[tuple[object, ...], _Decided] = {}
+        """Decisions by all that they depend on, since most requests repeat."""
         self._used: set[Right] = set()
         self._lock = Lock()
 
@@ -168,34 +175,65 @@ class Access:
             AccessDenied: If the request is denied.
         """
         if self.enforced:
-            self._record(*self._evaluated(principal, action, resource, context, by_resource_alone))
+            self._record(self._decided(principal, action, resource, context, by_resource_alone))
 
     def would_allow(self, principal: Principal, action: str, resource: str) -> bool:
         """Return whether a request would be allowed, without recording a decision."""
-        return self._evaluated(principal, action, resource, None, False)[1].allowed
+        return self._decided(principal, action, resource, None, False).decision.allowed
 
-    def _evaluated(
+    def _decided(
         self,
         principal: Principal,
         action: str,
         resource: str | None,
         context: Mapping[str, str | Sequence[str]] | None,
         by_resource_alone: bool,
-    ) -> tuple[Request, Verdict]:
+    ) -> _Decided:
         role = self._directory.role(principal.role)
         tags = self._directory.tags(resource or "*")
         own = {f"aws:ResourceTag/{name}": text for name, text in tags.items()}
-        given = self._context(principal, role, {**own, **(context or {})})
-        request = Request(principal, action, resource, given)
         policy = self._directory.resource_policy(action, resource or "*")
+        alone = by_resource_alone and policy is not None
+        return self._evaluated(
+            principal, action, resource, {**own, **(context or {})}, role, policy, alone
+        )
+
+    def _evaluated(
+        self,
+        principal: Principal,
+        action: str,
+        resource: str | None,
+        context: Mapping[str, str | Sequence[str]],
+        role: Role | None,
+        policy: Policy | None,
+        by_resource_alone: bool,
+    ) -> _Decided:
+        """Evaluate a request, or return what an equal one has given.
+
+        The policies are compared by their texts, so a change of one of them is always seen.
+        """
+        given = tuple((key, *texts(values)) for key, values in context.items())
+        key = (principal, action, resource, given, role, policy, by_resource_alone)
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        request = Request(principal, action, resource, self._context(principal, role, context))
+        boundary = role.boundary if role else None
+        identity = role.policies if role else ()
         verdict = evaluate(
             request,
-            role.policies if role else (),
-            boundary=role.boundary if role else None,
+            identity,
+            boundary=boundary,
             resource=policy,
-            by_resource_alone=by_resource_alone and policy is not None,
+            by_resource_alone=by_resource_alone,
         )
-        return request, verdict
+        made = _described(request, verdict)
+        others = [one for one in (boundary, policy) if one is not None]
+        if not any(one.mentions_time for one in (*identity, *others)):
+            if len(self._known) > _MOST_KNOWN:
+                self._known.clear()
+            self._known[key] = made
+        return made
 
     def allows(self, principal: Principal, action: str, resource: str | None) -> bool:
         """Decide on a request for which AWS does not report denials, and record the decision."""
@@ -219,15 +257,15 @@ class Access:
         if not self.enforced:
             return
         found = self._directory.role(role)
-        principal = Principal(service=service)
-        request = Request(
-            principal, "sts:AssumeRole", role, self._context(principal, None, context)
-        )
+        action, principal = "sts:AssumeRole", Principal(service=service)
         if found is None:
-            self._record(request, Verdict(False, reason="because the role does not exist"))
+            request = Request(principal, action, role, self._context(principal, None, context))
+            missing = Verdict(False, reason="because the role does not exist")
+            self._record(_described(request, missing))
             return
-        verdict = evaluate(request, (), resource=found.trust, by_resource_alone=True)
-        self._record(request, verdict)
+        self._record(
+            self._evaluated(principal, action, role, context or {}, None, found.trust, True)
+        )
 
     def require_service(
         self, service: str, action: str, resource: str, context: Mapping[str, str]
@@ -246,9 +284,8 @@ class Access:
         if not self.enforced:
             return
         principal = Principal(service=service)
-        request = Request(principal, action, resource, self._context(principal, None, context))
         policy = self._directory.resource_policy(action, resource)
-        self._record(request, evaluate(request, (), resource=policy, by_resource_alone=True))
+        self._record(self._evaluated(principal, action, resource, context, None, policy, True))
 
     @property
     def decisions(self) -> list[Decision]:
@@ -275,7 +312,7 @@ class Access:
             self._sessions.clear()
             self._by_key.clear()
             self._decisions.clear()
-            self._equal.clear()
+            self._known.clear()
             self._used.clear()
 
     def _context(
@@ -301,30 +338,34 @@ class Access:
                 "aws:userid": f"{ROLE_ID}:{principal.session.rpartition('/')[2]}",
                 "aws:viaawsservice": "false",
             }
-        for name, text in (role.tags if role else {}).items():
+        for name, text in role.tags if role else ():
             known[f"aws:principaltag/{name.lower()}"] = text
         given = {key.lower(): texts(value) for key, value in (own or {}).items()}
         return {key: [text] for key, text in known.items()} | given
 
-    def _record(self, request: Request, verdict: Verdict) -> None:
-        message = "" if verdict.allowed else _denial(request, verdict)
-        decision = Decision(
-            request.principal.role or request.principal.service,
-            request.action,
-            request.resource,
-            verdict.allowed,
-            tuple(f"{one.policy.name}.{_name(one)}" for one in verdict.matches),
-            message,
-        )
+    def _record(self, decided: _Decided) -> None:
+        decision = decided.decision
         with self._lock:
-            if len(self._equal) > _MOST_EQUAL:
-                self._equal.clear()
-            self._decisions.append(self._equal.setdefault(decision, decision))
-            if verdict.allowed and request.principal.role:
-                for match in verdict.matches:
-                    self._used.update(_used(request, match))
-        if not verdict.allowed:
-            raise AccessDenied(message, decision)
+            self._decisions.append(decision)
+            self._used |= decided.used
+        if not decision.allowed:
+            raise AccessDenied(decision.message, decision)
+
+
+def _described(request: Request, verdict: Verdict) -> _Decided:
+    used: set[Right] = set()
+    if verdict.allowed and request.principal.role:
+        for match in verdict.matches:
+            used.update(_used(request, match))
+    decision = Decision(
+        request.principal.role or request.principal.service,
+        request.action,
+        request.resource,
+        verdict.allowed,
+        tuple(f"{one.policy.name}.{_name(one)}" for one in verdict.matches),
+        "" if verdict.allowed else _denial(request, verdict),
+    )
+    return _Decided(decision, frozenset(used))
 
 
 def _session(role: str, name: str) -> Session:

@@ -13,15 +13,16 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from lokki_tf.testing.iam.conditions import Context, filled, holds, like, texts
 
 Statement = Mapping[str, Any]
+TIME_KEYS = ("aws:currenttime", "aws:epochtime")
+"""The condition keys that differ between requests that are equal in all else."""
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(NamedTuple):
     """A policy document with its name and type.
 
     Args:
@@ -39,9 +40,13 @@ class Policy:
         """The statements of the document."""
         return _statements(self.text)
 
+    @property
+    def mentions_time(self) -> bool:
+        """Whether the document may have a condition on the time of the request."""
+        return _mentions_time(self.text)
 
-@dataclass(frozen=True)
-class Principal:
+
+class Principal(NamedTuple):
     """The principal that makes a request: a session of a role, or an AWS service.
 
     Args:
@@ -118,6 +123,13 @@ class Verdict:
 def _statements(text: str) -> Sequence[Statement]:
     found = json.loads(text).get("Statement", [])
     return tuple(found) if isinstance(found, list) else (found,)
+
+
+@lru_cache(maxsize=2048)
+def _mentions_time(text: str) -> bool:
+    # Condition keys have no case, and the escapes of the document differ from those of json.
+    plain = json.dumps(json.loads(text)).lower()
+    return any(key in plain for key in TIME_KEYS)
 
 
 def evaluate(

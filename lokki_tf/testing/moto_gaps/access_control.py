@@ -70,12 +70,22 @@ def control_access(account: Account) -> None:
 class MotoDirectory:
     """Returns roles and policies from moto's backends."""
 
+    def __init__(self) -> None:
+        self._ids: dict[str, str] = {}
+        """The ids of roles by ARN. A role that was deleted and made again has another one."""
+
     def role(self, arn: str) -> Role | None:
         """Return the role with this ARN; ``None`` if it does not exist."""
         if arn == _OPERATOR.role:
             return Role(arn, (Policy("operator", _document(_EVERYTHING)),), Policy(TRUST, "{}"))
-        found = next((one for one in self._backend().roles.copy().values() if one.arn == arn), None)
-        return None if found is None else self._role(found)
+        roles = self._backend().roles
+        found = roles.get(self._ids.get(arn))
+        if found is None:
+            found = next((one for one in roles.copy().values() if one.arn == arn), None)
+            if found is None:
+                return None
+            self._ids[arn] = found.id
+        return self._role(found)
 
     def roles(self) -> Iterable[Role]:
         """Return all roles."""
@@ -128,9 +138,9 @@ class MotoDirectory:
         return iam_backends[ACCOUNT_ID]["aws"]
 
 
-def _tags(tags: Any) -> dict[str, str]:
+def _tags(tags: Any) -> tuple[tuple[str, str], ...]:
     listed = tags.values() if isinstance(tags, Mapping) else tags or ()
-    return {one["Key"]: one["Value"] for one in listed}
+    return tuple((one["Key"], one["Value"]) for one in listed)
 
 
 def _managed(found: Any) -> Policy:
