@@ -50,7 +50,7 @@ audit: $(READY) ## validators of AWS and others on generated files (npm packages
 
 bench: $(READY) ## measure lokki_tf and other systems in one run
 	$(BIN)/python -m pip install --quiet step-in-line==0.6.2 --no-deps networkx
-	$(BIN)/python -m pip install --quiet dask 'prefect==3.8.*' 'fastapi<0.140' joblib metaflow
+	$(BIN)/python -m pip install --quiet dask 'prefect==3.8.*' 'fastapi<0.140' distributed joblib metaflow
 	$(BIN)/python benchmarks/run.py
 
 clean: ## remove what can be created again

@@ -1,6 +1,6 @@
 """Measure how values are written to a file and read again, by lokki_tf and others in one run.
 
-    python benchmarks/data.py [--megabytes 200] [--repeat 3]
+    python benchmarks/data.py [--megabytes 200] [--repeat 3] [--only values|processes]
 
 - ``lokki_tf`` serializes and deserializes as functions in AWS do, without the network.
 - ``gzip`` is what lokki_tf did before it had blocks: a pickle as one piece, gzipped at level 1.
@@ -9,13 +9,14 @@
 - ``joblib`` is ``joblib.dump`` and ``load``, without compression.
 - ``pickle`` is ``pickle.dump`` with protocol 5 into a file, and ``load``: the limit.
 
-After that, an array is made in one process and taken by eight calls in four processes, in
-lokki_tf and with ``joblib.Parallel``, which maps large arguments from files, too. The time to make
-the array, and that of the same calls with a small one, are subtracted.
+After that, an array is made in one process and taken by eight calls in four processes: in
+lokki_tf, with ``joblib.Parallel``, which maps large arguments from files, too, and with
+``distributed``. The time is that from the end of making it until the last of the calls has read a
+number of it; the limit is one copy of the array into new memory.
 
 Each measurement is a process of its own, so that what one has loaded or cached does not help
-another; they run in turn. Figures are the best of the repeats. Memory is the largest that was in
-use at any time, above the value itself.
+another; they run in turn. Figures are the best of the repeats, and each of processes the median of
+five. Memory is the largest that was in use at any time, above the value itself.
 """
 
 from __future__ import annotations
@@ -30,12 +31,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 WAYS = ("lokki_tf", "gzip", "metaflow", "joblib", "pickle")
-PACKAGES = {"metaflow": "metaflow", "joblib": "joblib"}
+PACKAGES = {name: name for name in ("metaflow", "joblib", "distributed")}
 KINDS = ("floats", "bytes", "frame", "arrow", "polars", "objects")
 MIB = 2**20
 
@@ -188,50 +191,83 @@ def measure(way: str, kind: str, size: int) -> dict[str, float]:
         }
 
 
-def made(size: int) -> Any:
-    """Return an array of random floats."""
-    return value_of("floats", size)
+def made(size: int) -> tuple[Any, float]:
+    """Return an array of random floats, and the time."""
+    return value_of("floats", size), time.perf_counter()
 
 
-def last_of(array: Any, _: int = 0) -> float:
-    """Return an array's last number."""
-    return float(array[-1])
+def taken(sent: tuple[Any, float], _: int) -> float:
+    """Read an array's last number; return the seconds since it was made in another process."""
+    array, then = sent
+    assert 0 <= array[-1] < 1
+    return time.perf_counter() - then
 
 
-def in_processes(way: str, size: int) -> float:
-    """Return the seconds of eight calls that take an array from another process."""
-    began = time.perf_counter()
-    if way == "joblib":
-        from joblib import Parallel, delayed
+def gathered(*values: Any) -> tuple[Any, ...]:
+    """Return the arguments."""
+    return values
 
-        with Parallel(n_jobs=4) as workers:
-            [array] = workers([delayed(made)(size)])
-            workers(delayed(last_of)(array, n) for n in range(8))
-    else:
-        from lokki_tf import Pipeline, step
 
-        array = step(made)(size)
-        take = step(last_of)
-        steps = [take(array, n) for n in range(8)]
-        Pipeline("taken", steps=steps).local_run(executor="process", max_workers=4)
-    return time.perf_counter() - began
+def move(way: str, size: int) -> float:
+    """Return the seconds until eight calls, in four processes, have an array of another process.
+
+    They begin when the array is made, so that processes have been started. ``copy`` copies it into
+    new memory, in one process.
+    """
+    with ExitStack() as stack:
+        found = []
+        if way == "joblib":
+            from joblib import Parallel, delayed
+
+            workers = stack.enter_context(Parallel(n_jobs=4))
+        elif way == "distributed":
+            from distributed import Client
+
+            options = {"n_workers": 4, "threads_per_worker": 1, "dashboard_address": None}
+            client = stack.enter_context(Client(**options))
+        else:
+            from lokki_tf import Pipeline, step
+
+            sent, take = step(made)(size), step(taken)
+            pipeline = Pipeline("taken", steps=[step(gathered)(*(take(sent, n) for n in range(8)))])
+            array = value_of("floats", size)
+        for _ in range(6):
+            if way == "copy":
+                found.append(measured(array.copy)[0])
+            elif way == "joblib":
+                [pair] = workers([delayed(made)(size)])
+                found.append(max(workers(delayed(taken)(pair, n) for n in range(8))))
+            elif way == "distributed":
+                pair = client.submit(made, size, pure=False)
+                calls = [client.submit(taken, pair, n, pure=False) for n in range(8)]
+                found.append(max(client.gather(calls)))
+            else:
+                run = pipeline.local_run(executor="process", max_workers=4)
+                found.append(max(run.result))
+    # The first loads modules, and gets memory that the system has never given to a process.
+    return median(found[1:])
+
+
+def one_of(*given: str) -> Any:
+    """Return what a measurement in a process of its own prints."""
+    command = [sys.executable, __file__, *given]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def processes(size: int, repeat: int) -> None:
-    """Print how long an array takes from one process to eight calls in others."""
-    array = made(size)
-    copies, makes = [], []
+    """Print how long it takes until eight calls have an array of another process."""
+    ways = ("copy", "lokki_tf", "joblib", "distributed")
+    found: dict[str, list[float]] = {
+        way: [] for way in ways if importlib.util.find_spec(PACKAGES.get(way, "json"))
+    }
+    megabytes = str(size // 10**6)
     for _ in range(repeat):
-        copies.append(measured(array.copy)[0])
-        makes.append(measured(partial(made, size))[0])
-    copy = min(copies)
-    print(f"\narray of {size / 1e6:.0f} MB to 8 calls in processes; a copy takes {copy:.3f} s")
-    for way in ("lokki_tf", "joblib"):
-        if importlib.util.find_spec(way):
-            whole = min(in_processes(way, size) for _ in range(repeat))
-            least = min(in_processes(way, 80) for _ in range(repeat))
-            moved = max(0.0, whole - least - min(makes))
-            print(f"{way:10} {moved:6.3f} s {moved / copy:6.2f} copies")
+        for way, seconds in found.items():
+            seconds.append(one_of("--move", way, "--megabytes", megabytes))
+    print(f"\narray of {megabytes} MB to 8 calls in processes")
+    for way, seconds in found.items():
+        print(f"{way:11} {min(seconds):6.3f} s {min(seconds) / min(found['copy']):6.2f}×")
 
 
 def main() -> None:
@@ -239,21 +275,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--megabytes", type=int, default=200)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--only", choices=("values", "processes"))
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--move", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.move:
+        print(json.dumps(move(given.move, given.megabytes * 10**6)))
+        return
     if given.one:
         way, kind = given.one
         print(json.dumps(measure(way, kind, given.megabytes * 10**6)))
         return
     ways = [way for way in WAYS if importlib.util.find_spec(PACKAGES.get(way, "json"))]
-    for kind in KINDS:
+    for kind in KINDS if given.only != "processes" else ():
         found: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
         for _ in range(given.repeat):
             for way in ways:
-                command = [sys.executable, __file__, "--one", way, kind]
-                command += ["--megabytes", str(given.megabytes)]
-                done = subprocess.run(command, capture_output=True, text=True, check=True)
-                found[way].append(json.loads(done.stdout))
+                size = str(given.megabytes)
+                found[way].append(one_of("--one", way, kind, "--megabytes", size))
         best = {
             way: {key: min(one[key] for one in rounds) for key in rounds[0]}
             for way, rounds in found.items()
@@ -268,7 +307,8 @@ def main() -> None:
                 f"{ratios[1]:5.2f}× {one['above']:10.0f} MiB {one['above_read']:8.0f} MiB "
                 f"{one['size']:7.1f} MB"
             )
-    processes(given.megabytes * 10**6, given.repeat)
+    if given.only != "values":
+        processes(given.megabytes * 10**6, given.repeat)
 
 
 if __name__ == "__main__":

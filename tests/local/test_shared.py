@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,32 @@ def gathered(*values: Any) -> list[Any]:
     return list(values)
 
 
+@step
+def held(array: Any, number: int) -> tuple[float, int, int]:
+    """Read a whole array together with seven other processes.
+
+    Returns:
+        Its sum, and the bytes of its memory: this process's share, and what only this one has.
+    """
+    total = float(array.sum())
+    address = array.__array_interface__["data"][0]
+    ALL_HOLD_IT.wait(60)
+    figures = dict.fromkeys(("Pss", "Private_Dirty"), 0)
+    is_its = False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        name, *rest = line.split()
+        if not name.endswith(":"):
+            start, end = (int(part, 16) for part in name.split("-"))
+            is_its = start <= address < end
+        elif is_its and name[:-1] in figures:
+            figures[name[:-1]] += int(rest[0]) * 1024
+    ALL_HOLD_IT.wait(60)
+    return total, figures["Pss"], figures["Private_Dirty"]
+
+
+ALL_HOLD_IT: Any = get_context("fork" if sys.platform == "linux" else None).Barrier(8)
+
+
 def left_over() -> list[str]:
     folders = [Path("/dev/shm"), Path(os.environ.get("TMPDIR", "/tmp"))]
     own = f"lokki-{os.getpid()}-*"
@@ -73,6 +100,17 @@ def test_a_result_is_written_once() -> None:
     names = {name for _, name in files}
     assert len(names) == 1
     assert "/lokki-" in names.pop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads how Linux maps memory")
+def test_eight_processes_have_one_copy() -> None:
+    """The memory of an array that eight processes read at the same time is that of one array."""
+    array = made(2)
+    pipeline = Pipeline("held", steps=[gathered(*(held(array, n) for n in range(8)))])
+    found = pipeline.local_run(executor="process", max_workers=8).result
+    assert {total for total, _, _ in found} == {float(made.__wrapped__(2).sum())}
+    assert sum(share for _, share, _ in found) <= 1.05 * COUNT * 8
+    assert sum(own for _, _, own in found) == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads how Linux maps memory")
