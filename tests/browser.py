@@ -90,8 +90,16 @@ class Tab:
         Args:
             file: An HTML file.
         """
+        self.visit(file.absolute().as_uri())
+
+    def visit(self, url: str) -> None:
+        """Open a page, and return when it is loaded.
+
+        Args:
+            url: Its URL.
+        """
         self.events.clear()
-        self.call("Page.navigate", url=file.absolute().as_uri())
+        self.call("Page.navigate", url=url)
         while not any(one.get("method") == "Page.loadEventFired" for one in self.events):
             self.events.append(self._next())
 

@@ -10,7 +10,9 @@ plans, and :mod:`.deploying` applies them. :mod:`.clients` makes all calls of AW
 
 :mod:`.execution` is all of this as an object, which commands and programs use. :mod:`.states` and
 :mod:`.outputs` return the states and results of its steps, :mod:`.calls` returns the arguments of a
-step for a replay, and :mod:`.seeds` what a local run takes from it.
+step for a replay, and :mod:`.seeds` what a local run takes from it. :mod:`.report` makes the
+report, and :mod:`.by_arn` makes it without the pipeline's code: :mod:`.read_back` reads the
+definition from the state machine, and :mod:`.plain` is for other state machines.
 
 This file imports nothing. boto3 is optional and is imported when AWS is called.
 """

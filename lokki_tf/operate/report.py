@@ -142,7 +142,7 @@ def report_of(execution: Described) -> RunReport:
     run, past, deployed = execution.run, execution.history, execution.deployed
     end = run.ended or datetime.now(UTC)
     visits = _visits(past.events, deployed.stack.definition, run.began.timestamp())
-    definition = _of_visits(deployed.stack.definition, visits)
+    definition = of_visits(deployed.stack.definition, visits)
     outputs = execution.outputs.shown(_LARGEST)
     parameters = _parameters(definition, execution.parameters)
     lines, billed, note = _logs(execution)
@@ -195,7 +195,7 @@ def drawn_of(execution: Described) -> tuple[Definition, dict[str, Outcome]]:
         )
         for one in visits
     }
-    return _of_visits(whole, visits), outcomes
+    return of_visits(whole, visits), outcomes
 
 
 def _first_failed(execution: Described, name: str) -> tuple[int, ...]:
@@ -210,7 +210,7 @@ def _first_failed(execution: Described, name: str) -> tuple[int, ...]:
 
 
 @dataclass(slots=True)
-class _Visit:
+class Visit:
     """A node of an execution, or a visit of a step of a routed one.
 
     Times are in seconds from the start of the execution.
@@ -234,14 +234,14 @@ class _Visit:
         return Outcome(self.status, self.start, self.end, self.attempts)
 
 
-def _visits(events: Sequence[Event], definition: Definition, began: float) -> list[_Visit]:
+def _visits(events: Sequence[Event], definition: Definition, began: float) -> list[Visit]:
     """Return the nodes in the graph's order; of a routed pipeline, in the order of visits."""
     routed = definition.routes is not None
     tops = inner_nodes(definition.whole)
     found = (
-        {} if routed else {one.name: _Visit(one.name, one.name) for one in definition.whole.nodes}
+        {} if routed else {one.name: Visit(one.name, one.name) for one in definition.whole.nodes}
     )
-    latest: dict[str, _Visit] = {}
+    latest: dict[str, Visit] = {}
     for event in events:
         when = max(0.0, event.time - began)
         if event.kind == "run_finished":
@@ -256,7 +256,7 @@ def _visits(events: Sequence[Event], definition: Definition, began: float) -> li
         visit = latest.get(name) if routed else found.get(name)
         is_begun = event.kind in _BEGUN and event.node == name
         if visit is None or (routed and is_begun and visit.end is not None and event.attempt == 1):
-            visit = _Visit(unique(name, found, _LONGEST_NAME), name)
+            visit = Visit(unique(name, found, _LONGEST_NAME), name)
             found[visit.name] = visit
         latest[name] = visit
         _note(visit, event, when, inner=event.node in tops)
@@ -267,8 +267,8 @@ def _visits(events: Sequence[Event], definition: Definition, began: float) -> li
 
 
 def _with_included(
-    visits: Sequence[_Visit], definition: Definition, *, succeeded: bool
-) -> list[_Visit]:
+    visits: Sequence[Visit], definition: Definition, *, succeeded: bool
+) -> list[Visit]:
     """Add the visits of included pipelines, each after those of its nodes.
 
     A step that is a pipeline has no events of its own, unless its values could not be moved.
@@ -280,7 +280,7 @@ def _with_included(
     }
     order = {name: number for number, name in enumerate(steps)}
     last = "" if definition.cleanup is None else definition.cleanup.name
-    taken, found, inside = {one.name for one in visits}, list[_Visit](), list[_Visit]()
+    taken, found, inside = {one.name for one in visits}, list[Visit](), list[Visit]()
     for one in (*visits, None):
         step = None if one is None else steps.get(one.node)
         own = steps[inside[0].node] if inside else None
@@ -304,15 +304,15 @@ def _with_included(
     return found
 
 
-def _around(inside: Sequence[_Visit], name: str, step: str) -> _Visit:
+def _around(inside: Sequence[Visit], name: str, step: str) -> Visit:
     starts = [one.start for one in inside if one.start is not None]
     ends = [one.end for one in inside if one.end is not None]
-    return _Visit(
+    return Visit(
         name, step, start=min(starts, default=None), end=max(ends, default=None), attempts=1
     )
 
 
-def _status(inside: Sequence[_Visit], *, follows: bool, ended: bool) -> Status:
+def _status(inside: Sequence[Visit], *, follows: bool, ended: bool) -> Status:
     """Return the status of an included pipeline, from those of its nodes.
 
     Args:
@@ -325,13 +325,13 @@ def _status(inside: Sequence[_Visit], *, follows: bool, ended: bool) -> Status:
     return "done" if ended else "interrupted"
 
 
-def _interrupt(visits: Iterable[_Visit]) -> None:
+def _interrupt(visits: Iterable[Visit]) -> None:
     for one in visits:
         if one.start is not None and one.end is None:
             one.status = "interrupted"
 
 
-def _note(visit: _Visit, event: Event, when: float, *, inner: bool) -> None:
+def _note(visit: Visit, event: Event, when: float, *, inner: bool) -> None:
     """Add an event to a visit; those of nodes inside of maps only as far as they are failures."""
     if event.kind == "step_retried" and event.error is not None:
         item = "" if event.item is None else f" [{event.item}]"
@@ -357,7 +357,7 @@ def _note(visit: _Visit, event: Event, when: float, *, inner: bool) -> None:
             visit.start = max(0.0, when - (event.duration or 0.0))
 
 
-def _of_visits(definition: Definition, visits: Sequence[_Visit]) -> Definition:
+def of_visits(definition: Definition, visits: Sequence[Visit]) -> Definition:
     """Return the definition of a graph; of a routed pipeline, a chain of what was visited."""
     routes = definition.routes
     if routes is None:
@@ -418,7 +418,7 @@ def _parameters(definition: Definition, given: Mapping[str, Any]) -> dict[str, A
 def _steps(
     execution: Described,
     definition: Definition,
-    visits: Sequence[_Visit],
+    visits: Sequence[Visit],
     outputs: Mapping[str, Any],
     parameters: Mapping[str, Any],
 ) -> Iterator[StepReport]:
@@ -428,7 +428,7 @@ def _steps(
     running = execution.seen.is_running
     before = ("the parameters", dict(parameters))
     for node in definition.whole.nodes:
-        visit = by_name.get(node.name) or _Visit(node.name, node.name)
+        visit = by_name.get(node.name) or Visit(node.name, node.name)
         status = visit.status
         arguments: Sequence[Input] = inputs.of(node)
         if routed and isinstance(node, Node) and (not node.box or node.step.includes):
@@ -525,7 +525,7 @@ def _entry(writer: LineWriter, line: LogLine) -> LogEntry:
 
 
 def _usage(
-    visits: Sequence[_Visit], billed: Sequence[LogLine], definition: Definition
+    visits: Sequence[Visit], billed: Sequence[LogLine], definition: Definition
 ) -> Iterator[Usage]:
     tops = inner_nodes(definition.whole)
     times: dict[str, list[LogLine]] = {}
@@ -548,7 +548,7 @@ def _usage(
 
 
 def _numbers(
-    execution: Described, visits: Sequence[_Visit], billed: Sequence[LogLine]
+    execution: Described, visits: Sequence[Visit], billed: Sequence[LogLine]
 ) -> Iterator[tuple[str, str]]:
     tracker = execution.history.tracker
     retries = sum(len(one.retries) for one in visits)
@@ -591,7 +591,7 @@ def _cost(execution: Described, transitions: int, billed: Sequence[LogLine]) -> 
 
 
 def _cards(
-    deployed: Deployed, run: str, arn: str, visits: Sequence[_Visit], definition: Definition
+    deployed: Deployed, run: str, arn: str, visits: Sequence[Visit], definition: Definition
 ) -> tuple[list[CardReport], int]:
     """Return the cards of an execution, and the number of those that are not read."""
     store = deployed.store
@@ -621,7 +621,7 @@ def _order(key: str) -> list[Any]:
     return [one for pair in zip(texts, [*numbers, 0], strict=True) for one in pair]
 
 
-def _card(data: bytes, visits: Sequence[_Visit], definition: Definition) -> Iterator[CardReport]:
+def _card(data: bytes, visits: Sequence[Visit], definition: Definition) -> Iterator[CardReport]:
     """Yield a card, unless the object is something else: any step may write into its folder."""
     try:
         plain = zlib.decompressobj(31).decompress(data, 2 * LARGEST)

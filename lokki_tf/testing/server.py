@@ -123,7 +123,7 @@ def _build(account: Account) -> tuple[Any, Any]:
 
     application = DomainDispatcherApplication(create_app)
     inner = _counting(account, guarded(in_turn(application)))
-    outer = with_page(Control(account, inner), account.settings.region)
+    outer = with_page(Control(account, inner), account.endpoint, account.settings.region)
     return refuse_other_sites(outer), application
 
 

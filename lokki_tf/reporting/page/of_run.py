@@ -141,9 +141,12 @@ def place_text(place: Place) -> str:
     """Return a source location, relative to the working folder if it is there.
 
     Args:
-        place: The source location.
+        place: The source location; without a file if it is not known.
+
+    Returns:
+        The text; empty if it is not known.
     """
-    text = str(place)
+    text = str(place) if place.file else ""
     return text.removeprefix(os.path.join(os.getcwd(), ""))
 
 

@@ -77,7 +77,6 @@ class AccountData:
             "events": [_event_row(event, run.start_date) for event in events[:ROWS]],
             "event_count": len(events),
             "map_runs": [_map_run_row(each) for each in run.map_runs],
-            "is_child": run.map_run_arn is not None,
         }
 
     def function(self, name: str) -> dict[str, Any] | None:
@@ -188,6 +187,7 @@ def _execution_row(run: Any) -> dict[str, Any]:
         "status": run.status,
         "started": run.start_date,
         "seconds": seconds,
+        "is_child": run.map_run_arn is not None,
     }
 
 
