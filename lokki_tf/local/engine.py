@@ -9,8 +9,8 @@ which is a graph again.
 ended, and returns them as ``tasks``. ``work`` executes tasks: it calls the step's function
 (``calls``: async functions and generators), or opens a map, runs its items and combines their
 results.
-4. ``threads`` or ``futures`` (with ``remote`` and ``processes`` for other processes) connects the
-two; ``sequence`` needs no schedule.
+4. ``threads`` or ``futures`` (with ``remote``, ``processes`` and ``feeders`` for other processes)
+connects the two; ``sequence`` needs no schedule.
 5. ``journal`` records what happens, uses ``retry`` for failures, serializes results with ``strict``
 if requested, and sends ``events``; ``failures`` makes the errors. ``cache`` finds results of
 earlier runs in ``state``.
@@ -207,6 +207,7 @@ def _drive(work: Work, executor: str | Executor | None, max_workers: int | None)
 
 
 def _drive_processes(work: Work, max_workers: int | None) -> None:
+    from .feeders import Feeders
     from .futures import Futures
     from .processes import start_processes, terminate, usable_cpus
     from .shared import shared_folders
@@ -224,13 +225,17 @@ def _drive_processes(work: Work, max_workers: int | None) -> None:
             return start_processes(workers, functions)[0]
 
         futures = Futures(work, pool, workers, inherited=inherited, folders=folders, renew=renew)
+        feeders = Feeders(partial(start_processes, 1, functions), work.identity, folders, workers)
+        work.feeders = feeders
         try:
             futures.run()
         except BaseException:
-            terminate(futures.executor)
+            for one in (futures.executor, *feeders.pools):
+                terminate(one)
             raise
         # All calls have ended; see processes.forget_cancelled.
-        futures.executor.shutdown(cancel_futures=True)
+        for one in (futures.executor, *feeders.pools):
+            one.shutdown(cancel_futures=True)
 
 
 def _drive_executor(work: Work, executor: Executor, max_workers: int | None) -> None:

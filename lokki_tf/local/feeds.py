@@ -2,7 +2,7 @@
 
 The generator is never far ahead of the workers: it continues when no item is left, for at most
 :data:`MOST_AHEAD` items, :data:`MOST_BYTES` or :data:`SLICE` seconds. In AWS it runs to its end
-before the map begins.
+before the map begins. With processes it has one of its own, see :mod:`.feeders`.
 """
 
 from __future__ import annotations
@@ -22,15 +22,33 @@ SLICE = 0.001
 """Seconds after which the generator lets a worker begin the items."""
 
 
+class WorkerDiedError(Exception):
+    """A worker process has ended during a call; the cause is the error of its pool."""
+
+
+class NotSentError(Exception):
+    """A value cannot be sent to another process, or from it.
+
+    Args:
+        what: The value.
+        reason: Why not.
+    """
+
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(what, reason)
+        self.what = what
+        self.reason = reason
+
+
 class Feed:
     """The items of a generator for one map.
 
     Args:
         producer: The index of the node whose result the generator is.
-        items: The generator, or another iterator.
+        items: The generator, or another iterator; or what represents it, in another process.
     """
 
-    def __init__(self, producer: int, items: Iterator[Any]) -> None:
+    def __init__(self, producer: int, items: Any) -> None:
         self.producer = producer
         self.items = items
         self.seconds = 0.0
@@ -81,5 +99,5 @@ class Feed:
         """End the generator, whose further items are not needed."""
         self.is_over = True
         self.waiting.clear()
-        with suppress(Exception):  # of the user's, in a finally clause
-            self.items.close()  # type: ignore[attr-defined]  # not every iterator has it
+        with suppress(Exception):  # of the user's, in a finally clause; or it has no close()
+            self.items.close()

@@ -11,19 +11,14 @@ from typing import Any
 from lokki_tf.model import Node
 
 from .calls import interrupt, overdue
-from .failures import DEATH, step_failed
 from .frames import clock
 from .identity import Identity
 from .remote import ARGUMENTS, Batch, Outcome, RemoteCall, unpacked
 from .schedule import Schedule
-from .strict import not_serializable
-from .tasks import Call
+from .strict import not_sent
+from .tasks import Call, Pull, Refeed, Task
 from .work import Work, listed
 
-REMEDY = (
-    "executor='thread' accepts any value; for other processes define the "
-    "function at the top level of a module, with arguments and results that can be pickled"
-)
 MOST_CALLS = 1024
 """Number of calls submitted at once if the executor does not say how many it runs."""
 
@@ -66,8 +61,10 @@ class Futures:
         self._inherited = inherited
         self._folders = folders
         self._running: dict[Future[Any], list[Call]] = {}
-        self._starts: list[Thread] = []
-        """Threads in which pipelines run that this one starts."""
+        self._tasks: dict[Future[Any], Task] = {}
+        """What is done with generators in processes of their own."""
+        self._threads: list[Thread] = []
+        """Threads that wait for these, and in which pipelines run that this one starts."""
         self._ended: SimpleQueue[Future[Any] | None] = SimpleQueue()
         work.interrupts.append(lambda: self._ended.put(None))
 
@@ -85,21 +82,40 @@ class Futures:
                 self._receive()
         except BaseException:
             self._cancel()
-            interrupt(self._starts)
+            interrupt(self._threads)
             raise
 
     def _hand_out(self) -> None:
-        while len(self._running) < self._limit:
+        while len(self._running) + len(self._tasks) < self._limit:
             task = self._schedule.pick()
             if task is None:
                 break
-            if isinstance(task, Call) and task.frame.plan.functions[task.index] is not None:
+            if self._is_of_generator(task):
+                self._begin(task)
+            elif isinstance(task, Call) and task.frame.plan.functions[task.index] is not None:
                 self._submit(self._batch(task))
             else:
                 task.carry_out(self._work)
                 task.settle(self._schedule)
         if self._journal.root.stopped:
             self._cancel()
+
+    def _is_of_generator(self, task: Task) -> bool:
+        """Return whether a task calls, or continues, what may be a generator that feeds a map."""
+        if self._work.feeders is None:
+            return False
+        if isinstance(task, Call) and not isinstance(task, Refeed):
+            return task.index in task.frame.plan.fed
+        return isinstance(task, Refeed | Pull)
+
+    def _begin(self, task: Task) -> None:
+        """Carry out a task in a thread, which waits for the process of its generator."""
+        feeders = self._work.feeders
+        if feeders is not None and isinstance(task, Call):
+            feeders.provide(1 + sum(isinstance(one, Call) for one in self._tasks.values()))
+        future = self._in_thread(lambda: task.carry_out(self._work))
+        self._tasks[future] = task
+        future.add_done_callback(self._ended.put)
 
     def _batch(self, call: Call) -> list[Call]:
         """Return the call, with those that are submitted together with it."""
@@ -170,8 +186,16 @@ class Futures:
         """Call a function in a daemon thread, for which the process does not wait after Ctrl-C."""
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()  # it cannot be cancelled
-        thread = Thread(target=lambda: future.set_result(call()), daemon=True)
-        self._starts.append(thread)
+
+        def carry_out() -> None:
+            try:
+                future.set_result(call())
+            except BaseException as error:
+                future.set_exception(error)
+
+        thread = Thread(target=carry_out, daemon=True)
+        self._threads = [one for one in self._threads if one.is_alive()]
+        self._threads.append(thread)
         thread.start()
         return future
 
@@ -186,7 +210,12 @@ class Futures:
             return
         if future is None:  # the time of the run is over
             raise KeyboardInterrupt
-        self._settle(self._running.pop(future), future)
+        task = self._tasks.pop(future, None)
+        if task is None:
+            self._settle(self._running.pop(future), future)
+        else:
+            future.result()  # raises an interrupt
+            task.settle(self._schedule)
 
     def _settle(self, calls: list[Call], future: Future[Any]) -> None:
         try:
@@ -252,7 +281,7 @@ class Futures:
 
     def _stuck(self, call: Call, what: str, error: BaseException | str) -> None:
         node = call.frame.plan.nodes[call.index]
-        refused = not_serializable(node, what, error, way="to another process", remedy=REMEDY)
+        refused = not_sent(node, what, error)
         if isinstance(error, BaseException):
             refused.__cause__ = error
         self._journal.give_up(call.frame, call.index, refused)
@@ -261,15 +290,8 @@ class Futures:
     def _died(self, calls: list[Call], error: BrokenExecutor) -> None:
         """Retry calls that a worker's end has ended, or fail: which worker it was is unknown."""
         for call in calls:
-            call.delay = None
-            if self._renew is not None:
-                call.delay = self._journal.retried(call.frame, call.index, error, died=True)
-            if call.delay is None and not self._journal.caught(
-                call.frame, call.index, error, died=True
-            ):
-                failed = step_failed(call.frame, call.index, error)
-                failed.remedy = DEATH
-                self._journal.give_up(call.frame, call.index, failed, is_fatal=True)
+            renewed = self._renew is not None
+            call.delay = self._journal.died(call.frame, call.index, error, renewed=renewed)
             call.settle(self._schedule)
 
     def _cancel(self) -> None:

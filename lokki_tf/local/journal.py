@@ -12,7 +12,7 @@ from lokki_tf.model import Definition, Node
 from .calls import overdue
 from .copies import ATOMS, Kept, guarded, plain, warn_of_change
 from .events import Event, EventKind, Listener
-from .failures import error_of, failure_of, raised, step_failed, traceback_of
+from .failures import DEATH, error_of, failure_of, raised, step_failed, traceback_of
 from .feeds import Feed
 from .frames import Failure, Frame, MapRun, clock
 from .identity import Identity
@@ -327,6 +327,34 @@ class Journal:
         frame.plan.settings.recording.retry(Identity.called(frame, index), error, traceback_of)
         if self._listener is not None:
             self._report("step_retried", frame, index, duration=frame.took(index), error=error)
+        return delay
+
+    def died(
+        self,
+        frame: Frame,
+        index: int,
+        error: BaseException,
+        seconds: float | None = None,
+        *,
+        renewed: bool = True,
+    ) -> float | None:
+        """Record that the process of an attempt has ended.
+
+        Args:
+            frame: The frame of the node.
+            index: The node's index.
+            error: The error of the pool of processes.
+            seconds: Duration of the attempt, if it was measured elsewhere.
+            renewed: Whether there is another process for a next attempt.
+
+        Returns:
+            Seconds until the next attempt, or ``None`` if this was the last.
+        """
+        delay = self.retried(frame, index, error, seconds, died=True) if renewed else None
+        if delay is None and not self.caught(frame, index, error, seconds, died=True):
+            failed = step_failed(frame, index, error)
+            failed.remedy = DEATH
+            self.give_up(frame, index, failed, seconds, is_fatal=True)
         return delay
 
     def caught(

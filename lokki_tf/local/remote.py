@@ -68,11 +68,12 @@ class RemoteCall:
         context: What ``run_context()`` returns.
         inherited: Whether workers have inherited the function with their memory.
         folders: Where large buffers are shared with the other process, see :mod:`.shared`.
+        kind: What it is in another process.
     """
 
     __slots__ = (
         *("_args", "_around", "_context", "_folders"),
-        *("_function", "_inherited", "_kwargs"),
+        *("_function", "_inherited", "_kind", "_kwargs"),
     )
 
     def __init__(
@@ -85,7 +86,9 @@ class RemoteCall:
         *,
         inherited: bool = False,
         folders: tuple[str, ...] = (),
+        kind: type[Parcel] | None = None,
     ) -> None:
+        self._kind = kind or Parcel
         self._folders = folders
         self._around = around
         self._context = context
@@ -98,12 +101,12 @@ class RemoteCall:
         return _perform(self._function, self._args, self._kwargs, self._around, self._context)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Parcel, self._packed()
+        return self._kind, self._packed()
 
     def parcel(self) -> Parcel:
         """Return the call for another process, which also returns why it cannot be pickled."""
         try:
-            return Parcel(*self._packed())
+            return self._kind(*self._packed())
         except Exception as error:
             return Parcel(("refused", described(error)), Packed(b""))
 
@@ -169,9 +172,14 @@ class Parcel:
         self._arguments = arguments
         self._around = around
 
+    def found(self) -> Function:
+        """Return what is called."""
+        function: Function = _found(self._where)
+        return function
+
     def __call__(self) -> Outcome:
         try:
-            function = _found(self._where)
+            function = self.found()
             args, kwargs = unpack(self._arguments)
         except Exception as error:
             return Outcome("stuck", (ARGUMENTS, described(error)))
@@ -179,7 +187,7 @@ class Parcel:
         return _packed(outcome, self._folders)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Parcel, (
+        return type(self), (
             *(self._where, self._arguments, self._around, self._context, self._folders),
         )
 

@@ -11,6 +11,10 @@ REMEDY = (
     "return plain data (numbers, text, lists, dicts, dataclasses, arrays, data frames); "
     "create open files, connections, locks and lambdas in the step that uses them"
 )
+FOR_PROCESSES = (
+    "executor='thread' accepts any value; for other processes define the "
+    "function at the top level of a module, with arguments and results that can be pickled"
+)
 
 
 class RoundTripSerializer:
@@ -64,6 +68,17 @@ def not_serializable(
         place=node.place,
         remedy=remedy,
     )
+
+
+def not_sent(node: AnyNode, what: str, error: BaseException | str) -> SerializationError:
+    """Return the error for a value that cannot be sent to another process, or from it.
+
+    Args:
+        node: The node with the value.
+        what: Which value.
+        error: The error of pickle.
+    """
+    return not_serializable(node, what, error, way="to another process", remedy=FOR_PROCESSES)
 
 
 def label(node: AnyNode) -> str:

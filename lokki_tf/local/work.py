@@ -15,17 +15,25 @@ from .bind import Arguments
 from .calls import UNFINISHED, begun, call, finished, loop_is_running, overdue
 from .copies import warn_of_change
 from .failures import step_failed
-from .feeds import MOST_AHEAD, MOST_BYTES, SLICE, Feed
+from .feeds import (
+    MOST_AHEAD,
+    MOST_BYTES,
+    SLICE,
+    Feed,
+    NotSentError,
+    WorkerDiedError,
+)
 from .frames import Frame, Items, MapRun, clock
 from .journal import Journal
 from .result import NOTHING
 from .spool import Spool, Spooled
-from .strict import RoundTripSerializer, label, not_serializable
+from .strict import RoundTripSerializer, label, not_sent, not_serializable
 
 if TYPE_CHECKING:
     from .answers import Answers
     from .bounds import Bounds
     from .cache import Cache
+    from .feeders import Feeders
     from .files import FileWatch
     from .identity import Identity
 
@@ -65,6 +73,8 @@ class Work:
         self.interrupts: list[Callable[[], None]] = []
         """Called when the run is to end at once: they end waits for other processes."""
         self.answers = answers
+        self.feeders: Feeders | None = None
+        """The processes of generators that feed maps; without them, generators are here."""
         self.here = False
         """Whether calls stay in the thread that makes them, for debugging."""
         self._serializer = serializer
@@ -101,7 +111,7 @@ class Work:
             if plan.conditions and not self.holds(frame, index, args, kwargs):
                 self.skip(frame, index)
                 return None
-            if index in plan.streaming:
+            if index in plan.streaming and (self.feeders is None or index not in plan.fed):
                 args, kwargs = begun(args, kwargs)
             if index in plan.fed:
                 value = self._fed(frame, index, args, kwargs)
@@ -125,12 +135,34 @@ class Work:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # SystemExit too: it ends the step, not the run
-            return journal.failed(frame, index, error)
+            return self.failed(frame, index, error)
         finally:
             CURRENT.reset(token)
         if self.cache is not None and not journal.is_overdue(frame, index):
             self.cache.keep(frame, index, value)
         return journal.done(frame, index, value)
+
+    def failed(
+        self, frame: Frame, index: int, error: BaseException, seconds: float | None = None
+    ) -> float | None:
+        """Record that an attempt raised, or that its process could not make it.
+
+        Args:
+            frame: The frame of the node.
+            index: The node's index.
+            error: The error.
+            seconds: Duration of the attempt, if it was measured elsewhere.
+
+        Returns:
+            Seconds until the next attempt, or ``None`` if this was the last.
+        """
+        if isinstance(error, WorkerDiedError):
+            return self.journal.died(frame, index, error.__cause__ or error, seconds)
+        if isinstance(error, NotSentError):
+            refused = not_sent(frame.plan.nodes[index], error.what, error.reason)
+            self.journal.give_up(frame, index, refused, seconds)
+            return None
+        return self.journal.failed(frame, index, error, seconds)
 
     def answer(self, frame: Frame, index: int) -> Any:
         """Return the answer to a step whose function has returned.
@@ -221,6 +253,8 @@ class Work:
     def _fed(self, frame: Frame, index: int, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Return a node's result, which only a map takes: a feed, if it is an iterator."""
         function = frame.plan.functions[index]
+        if self.feeders is not None:
+            return self.feeders.begin(frame, index, args, kwargs)
         # In a list, so that a generator is not made one.
         (value,) = self._within(self.files, frame, index, lambda: [function(*args, **kwargs)])
         if type(value) is AsyncGeneratorType and not loop_is_running():
@@ -246,7 +280,12 @@ class Work:
         token = CURRENT.set((self._context, frame, feed.producer))
         error: BaseException | None = None
         try:
-            if not run.is_stopped():
+            if run.is_stopped():
+                pass
+            elif self.feeders is not None:
+                for item in self.feeders.made(feed, run.node.options.batch_size):
+                    self._add(run, feed, item)
+            else:
                 self._within(self.files, frame, feed.producer, lambda: self._slice(run, feed))
         except KeyboardInterrupt:
             raise
@@ -268,13 +307,15 @@ class Work:
     def _slice(self, run: MapRun, feed: Feed) -> None:
         until, most = clock() + SLICE, feed.kept.bytes + MOST_BYTES
         for item in feed.items:
-            made = item
-            if self._serializer is not None:
-                made = self._sent(run.node, f"item {feed.taken}", item)
-            feed.add(made)
+            self._add(run, feed, item)
             if len(feed.waiting) >= MOST_AHEAD or feed.kept.bytes > most or clock() > until:
                 return
         feed.is_over = True
+
+    def _add(self, run: MapRun, feed: Feed, item: Any) -> None:
+        if self._serializer is not None:
+            item = self._sent(run.node, f"item {feed.taken}", item)
+        feed.add(item)
 
     def _plain(self, values: list[Any]) -> list[Any]:
         return values if self._serializer is None else self._serializer.thaw(values)
@@ -287,7 +328,7 @@ class Work:
         if isinstance(error, SerializationError):
             self.journal.give_up(frame, run.index, error)
             return
-        feed.again = self.journal.failed(frame, producer, error, feed.seconds)
+        feed.again = self.failed(frame, producer, error, feed.seconds)
 
     def refeed(self, run: MapRun) -> tuple[float | None, bool]:
         """Call the function of a step again whose generator has raised.

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import tracemalloc
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator
+from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lokki_tf import Pipeline, RetryConfig, StateManager, flow, step
-from lokki_tf.errors import StepFailed
+from lokki_tf import Pipeline, RetryConfig, StateManager, flow, run_context, step
+from lokki_tf.errors import SerializationError, StepFailed
 from lokki_tf.local.events import Event
 from lokki_tf.local.feeds import MOST_AHEAD
 from lokki_tf.local.spool import MOST_OBJECTS, Spooled
@@ -25,7 +28,26 @@ WAYS: dict[str, dict[str, Any]] = {
     "processes": {"executor": "process", "max_workers": 2},
     "strict": {"strict": True},
 }
-FED = {name: way for name, way in WAYS.items() if name != "processes"}
+ONE = {**WAYS, "one process": {"executor": "process", "max_workers": 1}}
+FORKS = get_context("fork" if sys.platform == "linux" else None)
+
+
+class Counter:
+    """A number that processes of a run share."""
+
+    def __init__(self) -> None:
+        self._value = FORKS.Value("i", 0)
+
+    def add(self) -> int:
+        """Add one; return the sum."""
+        with self._value:
+            self._value.value += 1
+            return self.value
+
+    @property
+    def value(self) -> int:
+        """The number."""
+        return int(self._value.value)
 
 
 @step
@@ -101,51 +123,47 @@ def test_an_iterable_has_neither_length_nor_indices(way: Any) -> None:
     assert all("annotate" in one for one in run.result)
 
 
-@pytest.mark.parametrize("way", FED.values(), ids=FED)
+@pytest.mark.parametrize("way", ONE.values(), ids=ONE)
 def test_the_generator_waits_for_the_workers(way: Any) -> None:
     """No more items exist than those that run, and a bounded number ahead."""
-    made = ended = 0
-    most, lock = 0, threading.Lock()
+    made, ended = Counter(), Counter()
 
     @step
     def making(count: int) -> Iterator[int]:
-        nonlocal made
         for number in range(count):
-            made += 1
+            made.add()
             yield number
 
     @step
     def ending(item: int) -> int:
-        nonlocal ended, most
-        with lock:
-            most = max(most, made - ended)
-            ended += 1
+        ahead = made.value - ended.add()
+        assert ahead <= MOST_AHEAD + 4 + 1
         return item
 
     chain = making(1_000).map(ending, concurrency_limit=4)
     assert Pipeline("p", steps=[chain.agg(generated)]).local_run(**way).result == 499_500
-    assert most <= MOST_AHEAD + 4 + 1
+    assert made.value == ended.value == 1_000
 
 
-@pytest.mark.parametrize("way", FED.values(), ids=FED)
+@pytest.mark.parametrize("way", ONE.values(), ids=ONE)
 def test_a_failed_generator_begins_anew(way: Any) -> None:
     """A retry begins with the first item, and nothing of the failed attempt remains."""
-    attempts: list[int] = []
+    attempts = Counter()
 
     @step(retry=RetryConfig(retries=2, delay=0, exceptions=(OSError,)))
     def flaky() -> Iterator[int]:
-        attempts.append(1)
+        attempt = attempts.add()
         for number in range(300):
-            if number == 200 and len(attempts) < 3:
+            if number == 200 and attempt < 3:
                 raise OSError("lost")
-            yield number + 1000 * len(attempts)
+            yield number + 1000 * attempt
 
     run = Pipeline("p", steps=[flaky().map(plus_one).agg(twice)]).local_run(**way)
     assert run.result == [300 * 3001 + 44_850, [3001, 3002], 3001]
     assert run.attempts["flaky"] == 3
 
 
-@pytest.mark.parametrize("way", FED.values(), ids=FED)
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_a_generator_that_raises_fails_its_own_step(way: Any) -> None:
     """The run fails with the error of the step with the generator, and no later step runs."""
 
@@ -161,19 +179,18 @@ def test_a_generator_that_raises_fails_its_own_step(way: Any) -> None:
     assert caught.value.run.status["twice"] == "not run"
 
 
-@pytest.mark.parametrize("way", FED.values(), ids=FED)
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_a_failed_item_closes_the_generator(way: Any) -> None:
     """The generator does not run to its end for a map that has failed."""
-    closed: list[int] = []
+    made, closed = Counter(), Counter()
 
     @step
     def endless() -> Iterator[int]:
-        number = 0
         try:
             while True:
-                yield (number := number + 1)
+                yield made.add()
         finally:
-            closed.append(number)
+            closed.add()
 
     @step
     def refusing(item: int) -> int:
@@ -183,8 +200,64 @@ def test_a_failed_item_closes_the_generator(way: Any) -> None:
 
     with pytest.raises(StepFailed, match="item 99: step 'refusing' failed"):
         Pipeline("p", steps=[endless().map(refusing).agg(twice)]).local_run(**way)
-    assert closed
-    assert closed[0] <= 100 + MOST_AHEAD
+    assert closed.value == 1
+    assert made.value <= 100 + MOST_AHEAD
+
+
+@pytest.mark.parametrize("way", [ONE["processes"], ONE["one process"]], ids=str)
+def test_a_generator_in_a_process_is_a_step(way: Any) -> None:
+    """It has its context, environment and card, can take results, and several can run at once."""
+
+    @step(env_variables={"KIND": "odd"})
+    def described(values: Iterator[int]) -> Iterator[str]:
+        for value in values:
+            yield f"{run_context().step} {os.environ['KIND']} {value}"
+
+    @step
+    def joined(values: Iterable[str]) -> str:
+        return "; ".join(values)
+
+    @step
+    def shouted(text: str) -> str:
+        return text.upper()
+
+    chains = [numbers(3).map(plus_one).agg(described).map(shouted).agg(joined) for _ in range(3)]
+    run = Pipeline("p", steps=chains).local_run(**way)
+    texts = [f"{name} odd {n}".upper() for name in ("described",) for n in (1, 2, 3)]
+    assert set(run.result.values()) == {"; ".join(texts)}
+    assert "KIND" not in os.environ
+
+
+def test_items_that_no_process_can_take_are_named() -> None:
+    """An item that cannot be pickled ends the run with the remedy."""
+
+    @step
+    def locks() -> Iterator[Any]:
+        yield threading.Lock()
+
+    pipeline = Pipeline("p", steps=[locks().map(plus_one).agg(twice)])
+    with pytest.raises(SerializationError, match=r"an item of step 'locks' cannot be .*process"):
+        pipeline.local_run(executor="process")
+
+
+def test_a_generator_whose_process_ends_is_a_death() -> None:
+    """The step fails as one whose own process ends; a retry begins again."""
+    attempts = Counter()
+
+    def dying() -> Iterator[int]:
+        attempt = attempts.add()
+        yield 1
+        if attempt < 2:
+            os._exit(1)
+        yield 2
+
+    again = RetryConfig(retries=1, delay=0, exceptions=("Runtime.ExitError",))
+    once_more = step(retry=again)(dying)().map(plus_one).agg(twice)
+    run = Pipeline("p", steps=[once_more]).local_run(executor="process", max_workers=1)
+    assert run.result == [5, [2, 3], 2]
+    attempts = Counter()
+    with pytest.raises(StepFailed, match="step 'dying' failed"):
+        Pipeline("p", steps=[step(dying)().map(plus_one).agg(twice)]).local_run(executor="process")
 
 
 @pytest.mark.parametrize("consumer", [once, of_list], ids=lambda one: one.step.name)
