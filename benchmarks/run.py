@@ -5,7 +5,8 @@
 Each figure is the median of whole processes, ours and theirs in turn. Machines are noisy:
 read the ratios. After that come the other scripts of this folder: ``engines.py`` measures
 runs on this computer beside other engines, ``local_run.py`` beside the barest ways, ``data.py``
-large values beside other formats, ``streams.py`` long maps through small functions.
+large values beside other formats, ``streams.py`` long maps through small functions,
+``commands.py`` the commands for what is deployed.
 """
 
 from __future__ import annotations
@@ -186,7 +187,8 @@ def main() -> None:
     imports()
     synths()
     applies()
-    for script in ("data.py", "streams.py", "engines.py", "local_run.py", "parallelism.py"):
+    scripts = ("data.py", "streams.py", "engines.py", "local_run.py", "parallelism.py")
+    for script in (*scripts, "commands.py"):
         print(f"\n{script}", flush=True)
         subprocess.run([sys.executable, str(HERE / script)], check=True)
 

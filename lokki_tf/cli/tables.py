@@ -7,7 +7,6 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.drawing import rows_of
 from lokki_tf.drawing.status import format_duration
 
 if TYPE_CHECKING:
@@ -119,6 +118,8 @@ def _rows(steps: Sequence[StepState], graph: Graph) -> list[tuple[str, list[Step
     by_name = {one.node: one for one in steps}
     if not graph.nodes or set(graph.by_name) != set(by_name):
         return [(one.node, [one]) for one in steps]
+    from lokki_tf.drawing import rows_of
+
     rows = rows_of(graph, {name: one.status for name, one in by_name.items()})
     return [
         (label if len(names) == 1 else f"{label} ×{len(names):,}", [by_name[one] for one in names])

@@ -97,7 +97,7 @@ def _reduced(
     before = {name: dict.fromkeys(predecessors[name]) for name in widths}
     while True:
         count = len(blocks)
-        blocks, before = _merged(blocks, before, _chains(before), "chain", most)
+        blocks, before = _merged(blocks, before, chains(before), "chain", most)
         blocks, before = _merged(blocks, before, _beside(before), "beside", most)
         if len(blocks) == count:
             return list(blocks.values())
@@ -106,7 +106,7 @@ def _reduced(
 _Before = dict[str, dict[str, None]]
 
 
-def _after(before: _Before) -> dict[str, dict[str, None]]:
+def _after(before: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, None]]:
     after: dict[str, dict[str, None]] = {name: {} for name in before}
     for name, others in before.items():
         for other in others:
@@ -114,7 +114,12 @@ def _after(before: _Before) -> dict[str, dict[str, None]]:
     return after
 
 
-def _chains(before: _Before) -> list[list[str]]:
+def chains(before: Mapping[str, Mapping[str, object]]) -> list[list[str]]:
+    """Return the longest sequences in which only the next one follows each, and only it.
+
+    Args:
+        before: The names before each name.
+    """
     after = _after(before)
     following: dict[str, str] = {}
     for name, others in after.items():

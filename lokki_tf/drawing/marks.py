@@ -14,6 +14,7 @@ END = 'rx="11" fill="#fdf0ef" stroke="#c0362c" stroke-dasharray="4 3"'
 SIGN = 16.0
 """The width of the sign before the text of what starts runs."""
 BOX = 'rx="6" fill="#eef3fb" stroke="#4a6fa5"'
+FRAME = f'rx="8" fill="none" stroke="{LINES}" stroke-opacity="0.6"'
 _ROUND = 7.0
 _HEAD, _HALF = 7.0, 3.5  # length and half the width of an arrow's head
 

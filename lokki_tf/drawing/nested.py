@@ -33,7 +33,7 @@ BEHIND = 4.0
 OUTLINES = 2
 _LONGEST = 120
 _AFTER_SHOWN = 3
-_FRAME_SHARE = 0.88  # of the width of a picture, which leaves room for arrows beside a frame
+FRAME_SHARE = 0.88  # of the width of a picture, which leaves room for arrows beside a frame
 _ALIKE = 1.6  # boxes that differ less in width are in columns
 _ARROW = 34.0  # between the parts of a chain in rows
 _PLAIN = Contents()
@@ -195,7 +195,7 @@ def _placed(units: Sequence[_Unit], most: float) -> Layout:
         return _in_rows(blocks[0], by_name, most)
     alone = [block for block in blocks if block.kind == "beside" and _is_alone(block, by_name)]
     if not alone:
-        return _levels(_framed(blocks, by_name, most * _FRAME_SHARE), most)
+        return _levels(_framed(blocks, by_name, most * FRAME_SHARE), most)
     # Between the levels of what is linked, it would be in the way of arrows.
     names = {name for block in alone for name in block.names()}
     rest = _placed([one for one in units if one.name not in names], most)
@@ -271,7 +271,7 @@ def _in_rows(block: Block, by_name: Mapping[str, _Unit], most: float) -> Layout:
         )
         for part, following in zip(block.parts, block.parts[1:], strict=False)
     ]
-    return _chain(parts, carried, most)
+    return in_lines(parts, carried, most)
 
 
 def _part(part: Block, by_name: Mapping[str, _Unit], most: float, *, framed: bool) -> Box | Layout:
@@ -329,8 +329,14 @@ def _filled(
     yield parts[start:]
 
 
-def _chain(parts: Sequence[Box | Layout], carried: Sequence[bool], most: float) -> Layout:
-    """Place the parts of a chain in rows from left to right, like a text."""
+def in_lines(parts: Sequence[Box | Layout], carried: Sequence[bool], most: float) -> Layout:
+    """Place the parts of a chain in rows from left to right, like a text.
+
+    Args:
+        parts: The parts, in their order.
+        carried: Whether each part receives the result of the one before it, from the second.
+        most: The largest width.
+    """
     boxes: list[Box] = []
     y = wide = 0.0
     for row in _filled(parts, most, _ARROW):

@@ -16,6 +16,7 @@ from .layers import GAP, HEIGHT, LINE, MARGIN, PADDING, Point
 from .marks import (
     BOX,
     END,
+    FRAME,
     LINES,
     SIGN,
     START,
@@ -63,7 +64,8 @@ def routes_to_svg(
     notes = {} if visits is None else {one.id: visits.notes(one) for one in picture.shapes}
     placed = routes_layout(picture, notes)
     margin = Point(MARGIN, MARGIN)
-    content = [line for one in placed.shapes for line in _shape(one, margin + one.corner, visits)]
+    content = [rectangle(margin + at, *size, FRAME) for at, size in placed.frames]
+    content += [line for one in placed.shapes for line in _shape(one, margin + one.corner, visits)]
     taken = None if visits is None else visits.taken(picture)
     content += [
         arrow(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from .characters import clipped, markup
 from .layers import LINE, MARGIN, Point
-from .marks import BOX, END, LINES, START, arrow, document, marks, rectangle, text
+from .marks import BOX, END, FRAME, LINES, START, arrow, document, marks, rectangle, text
 from .nested import BEHIND, OUTLINES, TITLE, Box, Layout, whole_layout
 from .status import format_outcomes, look_of, outcome_of, tooltip
 from .summary import summary
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from lokki_tf.model import Definition, Outcome
 
 _MAP = f'rx="8" fill="#f7f9fc" stroke="{LINES}" stroke-dasharray="2 3"'
-_FRAME = f'rx="8" fill="none" stroke="{LINES}" stroke-opacity="0.6"'
 _FRAMED = "Each arrow to this frame leads to all parts in it, each arrow from it comes from all."
 _LONGEST_TOOLTIP = 400
 
@@ -75,7 +74,7 @@ def _hint(box: Box, outcomes: Mapping[str, Outcome] | None) -> str:
 
 def _style(box: Box, outcomes: Mapping[str, Outcome] | None) -> str:
     if box.kind in ("frame", "start", "end"):
-        return {"frame": _FRAME, "start": START, "end": END}[box.kind]
+        return {"frame": FRAME, "start": START, "end": END}[box.kind]
     if outcomes is None or not box.nodes:
         return BOX if box.body is None else _MAP
     look = look_of([outcome_of(name, outcomes) for name in box.nodes])

@@ -14,10 +14,8 @@ from lokki_tf.model import TerraformRef
 from lokki_tf.model.wording import count
 from lokki_tf.terraform.account import Account
 from lokki_tf.terraform.names import JOB_LOG_GROUP, LOG_GROUP, function_name, job_name
-from lokki_tf.terraform.template_values import template_values
 
 from .clients import Aws, endpoint
-from .program import Program
 from .stack import Stack, not_deployed
 
 _STORE = re.compile(r'"store": ?"s3://([^/"]+)')
@@ -60,6 +58,9 @@ class Deployed:
     @property
     def store(self) -> str:
         """``s3://bucket/prefix`` under which the pipeline stores all objects."""
+        # Imported here: it needs the compiler, and few commands need the bucket.
+        from lokki_tf.terraform.template_values import template_values
+
         _, partition, _, region, number, *_ = self.arn.split(":")
         account = Account(number, region, partition, refs=self._bucket)
         return template_values(self.stack.definition, None, self.stack.config, account)["store"]
@@ -134,6 +135,8 @@ def _outputs(stack: Stack) -> dict[str, Any]:
     """Return Terraform's outputs; empty if it has none."""
     if not stack.is_written:
         return {}
+    from .program import Program
+
     try:
         program = Program.find(stack)
         return program.outputs() if program.is_initialised else {}

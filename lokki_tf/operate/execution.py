@@ -16,7 +16,6 @@ from lokki_tf.model.texts import Picture, Text
 from lokki_tf.tracebacks import ends_at_caller
 
 from . import following, runs
-from .calls import recorded_calls
 from .failures import failure
 from .outputs import outputs_of, refuse_unloaded
 from .results import Reader, result
@@ -353,6 +352,8 @@ class Execution(Generic[R_co]):
                 allowed.
             StepFailed: If the step raises; its error is the cause.
         """
+        from .calls import recorded_calls
+
         assert self._replayer is not None
         reader = self.reader
         calls = recorded_calls(self.deployed, self.run, reader, step, item)

@@ -337,14 +337,14 @@ def _is_inline(definition: Definition, run: Run, node: AnyNode) -> bool:
 
 def _limit(definition: Definition, node: AnyNode, value: Any) -> int:
     """Return the bytes that a result may have inline; 0 if one of a map's results has too many."""
-    from lokki_tf.asl import ROUTED_INLINE_BYTES
+    from lokki_tf.asl.routes import INLINE_BYTES
     from lokki_tf.runtime.envelope import json_text
     from lokki_tf.runtime.maps import of_each
     from lokki_tf.runtime.routed import FRAME
 
     if definition.routes is not None:  # its result is the last step's whole state
         assert isinstance(node, Node)
-        return ROUTED_INLINE_BYTES - len(node.step.name) - FRAME
+        return INLINE_BYTES - len(node.step.name) - FRAME
     machine = _machine(definition)
     if machine is None:
         return 0

@@ -8,7 +8,9 @@ when they are first used, so that a run without a listener does not pay for them
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lokki_tf.lazy import lazy_names
 
 from .logger import LOGGER, is_configured
 
@@ -81,12 +83,7 @@ def combined_listener(
     return both
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f".{_LAZY[name]}", __name__), name)
+__getattr__ = lazy_names(__name__, _LAZY)
 
 
 def __dir__() -> list[str]:

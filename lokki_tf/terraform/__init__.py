@@ -9,7 +9,9 @@ provider's 2,100 modules on demand.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lokki_tf.lazy import lazy_names
 
 if TYPE_CHECKING:
     from .constructs.construct import PipelineConstruct
@@ -17,11 +19,11 @@ if TYPE_CHECKING:
     from .constructs.stack import PipelineStack, StepInLine, rename_tf_output
 
 _HOMES = {
-    "ImageRepositoryStack": "repository",
-    "PipelineConstruct": "construct",
-    "PipelineStack": "stack",
-    "StepInLine": "stack",
-    "rename_tf_output": "stack",
+    "ImageRepositoryStack": "constructs.repository",
+    "PipelineConstruct": "constructs.construct",
+    "PipelineStack": "constructs.stack",
+    "StepInLine": "constructs.stack",
+    "rename_tf_output": "constructs.stack",
 }
 
 __all__ = [
@@ -32,10 +34,4 @@ __all__ = [
     "rename_tf_output",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f".constructs.{_HOMES[name]}", __name__), name)
+__getattr__ = lazy_names(__name__, _HOMES)

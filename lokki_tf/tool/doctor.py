@@ -266,7 +266,7 @@ def _boto3() -> Check:
 def _region(config: Config) -> Check:
     from lokki_tf.operate.clients import session
 
-    region = session(config).region_name
+    region = session(config).get_config_variable("region")
     if region is None:
         return Check(
             "region",

@@ -231,6 +231,32 @@ def anywhere(count: int) -> Routes:
     )
 
 
+def test_a_long_chain_is_in_rows() -> None:
+    """300 steps, one after another, are in rows; a loop around them leads back to their frame."""
+    steps = {f"s{n}": [way(f"s{n + 1}")] for n in range(299)}
+    ends = {"s299": [way("s0", "v"), way("end", None)], "end": [way(None)]}
+    routes = routed(begin=[way("s0")], **steps, **ends)
+    layout = placed(routes)
+    assert layout.width < 1_150
+    assert layout.height < 2_400
+    ((corner, size),) = layout.frames
+    boxes = {one.shape.id: one for one in layout.shapes}
+    for name in ("begin", "end"):
+        at = boxes.pop(name).corner
+        assert not (corner.x < at.x < corner.x + size.x and corner.y < at.y < corner.y + size.y)
+    for one in boxes.values():
+        assert corner.x < one.corner.x
+        assert one.corner.x + one.width < corner.x + size.x
+        assert corner.y < one.corner.y < corner.y + size.y
+    order = sorted(steps, key=lambda name: (boxes[name].corner.y, boxes[name].corner.x))
+    assert order == list(steps)
+    expected = {(one.before, one.after) for one in picture_of(routes, "begin").arrows}
+    assert {(one.arrow.before, one.arrow.after) for one in layout.arrows} == expected
+    root = parsed(routes_to_svg(of_routes(routes)))
+    width, height = (float(root.attrib[key]) for key in ("width", "height"))
+    assert all(0 < x < width and 0 < y < height for x, y in extent(root))
+
+
 @pytest.mark.parametrize("routes", [diamonds(500), anywhere(500)], ids=["diamonds", "anywhere"])
 def test_a_large_picture_is_drawn_in_a_moment(routes: Routes) -> None:
     """500 steps take a million calls at most, and the picture contains all of their arrows."""

@@ -116,14 +116,14 @@ def test_tail_has_no_end(folder: Folder) -> None:
 
 def test_without_boto3_the_extra_is_named(folder: Folder) -> None:
     """What needs boto3 names the extra that brings it."""
-    (folder.path / "boto3.py").write_text("raise ImportError('No module named boto3')")
+    (folder.path / "botocore.py").write_text("raise ImportError('No module named botocore')")
     done = folder.run("show", env={**KEYS, **REGION})
     refused(done, 2, "'boto3', which is not installed", "pip install 'lokki-tf[aws]'")
 
 
 def test_commands_load_what_they_need() -> None:
-    """The command line loads no boto3 before a command asks AWS."""
-    code = "import sys, lokki_tf.cli; print('boto3' in sys.modules)"
+    """The command line loads no botocore before a command calls AWS."""
+    code = "import sys, lokki_tf.cli; print('botocore' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={"PYTHONPATH": str(ROOT)},
