@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .authoring.starts import start_pipeline as start_pipeline
     from .cli import main as main
     from .local.state import StateManager as StateManager
+    from .operate.execution import Execution as Execution
     from .pipeline.routed import Functions as Functions
     from .pipeline.routed import MicroFunctions as MicroFunctions
     from .pipeline.templates import build_terraform as build_terraform
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
 # Names whose modules are large, or need CDKTF, click, logging or hashlib, load when first used.
 _LAZY = {
     "ConditionalReturns": "runtime.routes",
+    "Execution": "operate.execution",
     "Failure": "runtime.failure",
     "Functions": "pipeline.routed",
     "LogLevel": "reporting",
@@ -109,6 +111,7 @@ __all__ = [
     "Alarms",
     "ConditionalReturns",
     "EventPattern",
+    "Execution",
     "Failure",
     "Flow",
     "Functions",

@@ -13,6 +13,7 @@ PUBLIC = {
     "Alarms",
     "ConditionalReturns",
     "EventPattern",
+    "Execution",
     "Failure",
     "Functions",
     "MicroFunctions",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, assert_type
 
-from lokki_tf import DAG, MicroFunctions, Pipeline, flow, step
+from lokki_tf import DAG, Execution, MicroFunctions, Pipeline, flow, step
 
 
 @step
@@ -23,6 +23,7 @@ def prices(limit: int = 100) -> float:
 
 
 execution = prices.start({"limit": 5}, name="monday", allow_pickle=True)
+assert_type(execution, Execution[float])
 assert_type(execution.result, float)
 assert_type(execution.wait(timeout=5, progress=False).result, float)
 assert_type(execution.redrive().result, float)

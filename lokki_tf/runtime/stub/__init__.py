@@ -23,6 +23,7 @@ __all__ = [  # most are created by __getattr__
     "Alarms",
     "ConditionalReturns",
     "EventPattern",
+    "Execution",
     "Failure",
     "Flow",
     "Functions",
