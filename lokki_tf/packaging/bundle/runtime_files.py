@@ -27,6 +27,7 @@ _OF_FAILURES = {"aliases.py", "failure.py"}
 _OF_ANSWERS = {"answers.py", "callbacks.py"}
 _OF_TEXTS = {"texts.py"}
 _OF_STREAMS = {"results.py", "streams.py"}
+_OF_OBJECTS = {"early.py"}
 _OF_SECRETS = {"secrets.py", "secret_sources.py"}
 _OF_HELPERS = {
     *("cleanups.py", "failures.py", "job_errors.py", "failure_notices.py"),
@@ -57,7 +58,7 @@ def runtime_files(
         polls: Whether it polls.
         secrets: Whether it has secrets.
     """
-    left = _OF_HELPERS | _OF_FAILURES | _OF_TEXTS | _OF_STREAMS
+    left = _OF_HELPERS | _OF_FAILURES | _OF_TEXTS | _OF_STREAMS | _OF_OBJECTS
     left |= set() if condition else {"conditions.py"}
     left |= set() if secrets else _OF_SECRETS
     left |= (set() if routed else _OF_ROUTES) | (set() if job else {"jobs.py"})
@@ -102,6 +103,11 @@ def text_files() -> Mapping[str, bytes]:
 def stream_files() -> Mapping[str, bytes]:
     """Return the further files of steps that read a map's results one after another."""
     return _named(_OF_STREAMS)
+
+
+def object_files() -> Mapping[str, bytes]:
+    """Return the further file of steps that read or write an object in every call."""
+    return _named(_OF_OBJECTS)
 
 
 @cache

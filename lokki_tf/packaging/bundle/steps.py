@@ -27,16 +27,18 @@ from lokki_tf.source.modules import NOTEBOOK, RUNTIME, Module, module_of, module
 from lokki_tf.source.origins import of_user
 
 from ..extract.cut import Cut, cut
-from .package import STUB, Package, package, state_key
+from .objects import steps_with_objects
+from .package import HANDLER_FILE, STUB, Package, package, state_key
 from .runtime_files import (
     answer_files,
     context_files,
     failure_files,
     moment_files,
+    object_files,
     stream_files,
     text_files,
 )
-from .template import read_template
+from .template import read_template, with_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -80,6 +82,10 @@ def package_steps(
         step: replace(one, files={**one.files, **stream_files()}) if step in streaming else one
         for step, one in packages.items()
     }
+    for step in steps_with_objects(definition) & packages.keys():
+        known = packages[step].files
+        handler = {HANDLER_FILE: with_client(known[HANDLER_FILE])}
+        packages[step] = replace(packages[step], files={**known, **handler, **object_files()})
     if not asking and not shared:
         return packages
     return {

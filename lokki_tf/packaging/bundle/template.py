@@ -133,6 +133,16 @@ def with_secrets(text: str, sources: Mapping[str, str]) -> str:
     return "\n".join((*lines[:first], *before, *lines[first:], *after))
 
 
+def with_client(text: bytes) -> bytes:
+    """Return a handler's source that makes the S3 client while Lambda initializes the function.
+
+    Args:
+        text: The filled template.
+    """
+    module = f"{RUNTIME}.early"
+    return text + f"\nimport {module}\n\n{module}.connect()\n".encode()
+
+
 @cache
 def own_names(template: Template) -> frozenset[str]:
     """Return the names that a template uses itself, also in its functions."""
