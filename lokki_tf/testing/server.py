@@ -7,6 +7,7 @@ latest when the parent process ends.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import socket
@@ -17,7 +18,7 @@ from typing import Any, NoReturn
 
 from lokki_tf.testing.account import Account
 from lokki_tf.testing.errors import LocalAwsError
-from lokki_tf.testing.moto_gaps.access_control import MotoDirectory
+from lokki_tf.testing.moto_gaps.access_control import MotoDirectory, may_change_policies
 from lokki_tf.testing.persistence.folder import StateFolder
 from lokki_tf.testing.persistence.saver import Saver
 from lokki_tf.testing.settings import ACCESS_KEY, FAILED, settings_from
@@ -26,6 +27,7 @@ from lokki_tf.testing.state_machines.archive import Archive
 
 def main() -> None:
     """Serve until standard input is closed."""
+    gc.disable()  # nothing that is loaded becomes garbage, but each collection looks at all of it
     os.environ.update({"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": "local"})
     os.environ.pop("AWS_PROFILE", None)
     settings = settings_from()
@@ -51,6 +53,8 @@ def main() -> None:
     except BrokenPipeError:  # the parent process was interrupted
         os._exit(1)
     _load_services(moto)
+    gc.freeze()
+    gc.enable()
     sys.stdin.read()
     account.close()
     if saver is not None:
@@ -128,11 +132,15 @@ def _build(account: Account) -> tuple[Any, Any]:
 
 
 def _counting(account: Account, application: Any) -> Any:
+    """Wrap a WSGI application, so that each request is followed by what depends on changes."""
+
     def count(environ: dict[str, Any], start_response: Any) -> Any:
         try:
             return application(environ, start_response)
         finally:
             account.changes += 1
+            if may_change_policies(environ):
+                account.access.policies_changed()
 
     return count
 

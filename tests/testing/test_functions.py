@@ -175,6 +175,20 @@ def test_workers_stay_warm(local_aws: LocalAws, zip_of: Zip) -> None:
     assert found[2][1] == ["warm-a", "warm-a"]
 
 
+def test_a_log_may_be_longer_than_a_pipe(invoke: Invoke, local_aws: LocalAws) -> None:
+    """A function that prints more than a pipe has room for ends, and its whole log is kept."""
+    source = """
+def handler(event, context):
+    for number in range(3000):
+        print(number, "x" * 100)
+    return event
+"""
+    found = invoke(source, 7)
+    assert found["value"] == 7
+    lines = [line.split()[0] for line in local_aws.logs(found["name"]) if line.endswith("x")]
+    assert lines == [str(number) for number in range(3000)]
+
+
 def test_concurrent_events(local_aws: LocalAws, zip_of: Zip) -> None:
     """Events that arrive at the same time run at the same time, each in its own process."""
     source = """

@@ -15,6 +15,7 @@ from lokki_tf.testing.iam.access import Access, AccessDenied, Role
 from lokki_tf.testing.iam.conditions import UnknownOperatorError, holds
 from lokki_tf.testing.iam.policies import Policy, Principal, Request, covers, evaluate
 from lokki_tf.testing.iam.requests import ArnScope, needed
+from lokki_tf.testing.moto_gaps.access_control import may_change_policies
 
 ACCOUNT = "123456789012"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/team/load"
@@ -393,6 +394,7 @@ def test_a_repeated_decision_follows_each_change() -> None:
     access = Access(account, "us-east-1")
 
     def allows(principal: Principal = WHO, **context: str) -> bool:
+        access.policies_changed()
         for _ in range(2):
             with suppress(AccessDenied):
                 access.require(principal, "s3:GetObject", OBJECT, context)
@@ -438,3 +440,28 @@ def test_a_condition_on_the_time_is_evaluated_at_each_request(condition: dict[st
     first, second = access.decisions
     assert first == second
     assert first is not second
+
+
+@pytest.mark.parametrize(
+    ("service", "path", "query", "wanted"),
+    [
+        ("iam", "/", "", True),
+        ("lambda", "/2015-03-31/functions/a/policy", "", True),
+        ("cloudformation", "/", "", True),
+        ("s3", "/bucket", "policy", True),
+        ("s3", "/bucket/", "", True),
+        ("s3", "/", "policy=", True),
+        ("s3", "/bucket/runs/a", "x-id=PutObject", False),
+        ("states", "/", "", False),
+        ("", "/bucket/runs/a", "", True),
+    ],
+)
+def test_requests_that_may_change_policies(
+    service: str, path: str, query: str, wanted: bool
+) -> None:
+    """Only requests for objects, and to services without policies, leave decisions as they are."""
+    signed = f"AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/{service}/aws4_request"
+    environ = {"PATH_INFO": path, "QUERY_STRING": query}
+    if service:
+        environ["HTTP_AUTHORIZATION"] = signed
+    assert may_change_policies(environ) is wanted

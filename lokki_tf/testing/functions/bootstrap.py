@@ -8,8 +8,10 @@ The stages:
 3. The worker handles one event at a time as Lambda's Python runtime does: with the same context
    object, JSON format and error names. Its stdout and stderr are the function's log.
 
-``workers.py`` exchanges messages with the workers through sockets. A message consists of the
-lengths of its parts, a JSON header and a body.
+``workers.py`` exchanges messages with the workers through sockets, one at a time. The first message
+to a worker has the JSON of its settings. All others have an event, and the JSON of the function
+where it differs from that of the message before. An answer consists of whether it is an error, its
+length and its JSON.
 """
 
 from __future__ import annotations
@@ -33,28 +35,28 @@ from typing import Any
 Handler = Any
 Failure = dict[str, Any]
 
-_HEAD = struct.Struct(">II")
+_HEAD = struct.Struct(">36sdII")
+"""The id of the request, its deadline, and the lengths of the two parts of the message."""
+_ANSWER = struct.Struct(">?I")
 
 
-def _exactly(channel: socket.socket, length: int) -> bytes:
-    parts: list[bytes] = []
-    while length:
-        part = channel.recv(min(length, 1 << 20))
+def _receive(channel: socket.socket) -> tuple[str, float, bytes, bytes]:
+    message, length = bytearray(), _HEAD.size
+    while len(message) < length:
+        part = channel.recv(1 << 20)
         if not part:
             raise EOFError
-        parts.append(part)
-        length -= len(part)
-    return b"".join(parts)
+        message += part
+        if len(message) >= _HEAD.size:
+            length = _HEAD.size + sum(_HEAD.unpack_from(message)[2:])
+    request_id, deadline, first, _ = _HEAD.unpack_from(message)
+    second = _HEAD.size + first
+    parts = bytes(message[_HEAD.size : second]), bytes(message[second:])
+    return request_id.decode(), deadline, *parts
 
 
-def _receive(channel: socket.socket) -> tuple[dict[str, Any], bytes]:
-    header, body = _HEAD.unpack(_exactly(channel, _HEAD.size))
-    return json.loads(_exactly(channel, header)), _exactly(channel, body)
-
-
-def _send(channel: socket.socket, header: dict[str, Any], body: bytes = b"") -> None:
-    text = json.dumps(header).encode()
-    channel.sendall(_HEAD.pack(len(text), len(body)) + text + body)
+def _send(channel: socket.socket, failed: bool, body: bytes) -> None:
+    channel.sendall(_ANSWER.pack(failed, len(body)) + body)
 
 
 # The fork server
@@ -111,17 +113,17 @@ def _fork(channel: socket.socket, fds: list[int], sdk: Any, files: Any) -> int:
 class LambdaContext:
     """The second argument of a handler."""
 
-    def __init__(self, call: dict[str, Any]) -> None:
-        self.aws_request_id = call["request_id"]
-        self.function_name = call["name"]
-        self.function_version = call["version"]
-        self.invoked_function_arn = call["arn"]
-        self.memory_limit_in_mb = str(call["memory_size"])
-        self.log_group_name = call["log_group"]
-        self.log_stream_name = call["log_stream"]
+    def __init__(self, request_id: str, deadline: float, function: dict[str, Any]) -> None:
+        self.aws_request_id = request_id
+        self.function_name = function["name"]
+        self.function_version = function["version"]
+        self.invoked_function_arn = function["arn"]
+        self.memory_limit_in_mb = str(function["memory_size"])
+        self.log_group_name = function["log_group"]
+        self.log_stream_name = function["log_stream"]
         self.identity = None
         self.client_context = None
-        self._deadline = call["deadline"]
+        self._deadline = deadline
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the time until the function's time limit, in milliseconds."""
@@ -144,7 +146,7 @@ class _LogHandler(logging.Handler):
 
 
 def _serve(control: socket.socket, sdk: Any, files: Any) -> None:
-    setup, _ = _receive(control)
+    setup = json.loads(_receive(control)[2])
     os.environ.clear()
     os.environ.update(setup["environment"])
     time.tzset()
@@ -159,17 +161,21 @@ def _serve(control: socket.socket, sdk: Any, files: Any) -> None:
     logging.getLogger().addHandler(log)
     handler, failure = _load(setup["handler"])
     _flush()
-    _send(control, {"failed": failure is not None}, json.dumps(failure).encode())
+    _send(control, failure is not None, json.dumps(failure).encode())
+    function: dict[str, Any] = {}
     while True:
-        call, event = _receive(control)
-        os.environ.update(call["environment"])
-        log.request_id = call["request_id"]
-        own = temporary.setdefault(call["name"], f"{folder}{len(temporary)}")
+        request_id, deadline, described, event = _receive(control)
+        if described:
+            function = json.loads(described)
+            os.environ.update(function["environment"])
+        log.request_id = request_id
+        own = temporary.setdefault(function["name"], f"{folder}{len(temporary)}")
         files.enter(own, setup["path"])
-        failed, body = _answer(handler, event, call, setup["ascii"])
+        context = LambdaContext(request_id, deadline, function)
+        failed, body = _answer(handler, event, context, setup["ascii"])
         _flush()
-        os.write(1, call["mark"].encode())
-        _send(control, {"failed": failed}, body)
+        os.write(1, f"\0{request_id}\0".encode())
+        _send(control, failed, body)
 
 
 def _flush() -> None:
@@ -204,13 +210,13 @@ def _load(name: str) -> tuple[Handler, Failure | None]:
 
 
 def _answer(
-    handler: Handler, event: bytes, call: dict[str, Any], ascii_only: bool
+    handler: Handler, event: bytes, context: LambdaContext, ascii_only: bool
 ) -> tuple[bool, bytes]:
+    request_id = context.aws_request_id
     try:
-        value = json.loads(event)
-        result = handler(value, LambdaContext(call))
+        result = handler(json.loads(event), context)
     except Exception as error:
-        return True, json.dumps({**_failure(error), "requestId": call["request_id"]}).encode()
+        return True, json.dumps({**_failure(error), "requestId": request_id}).encode()
     if isinstance(result, bytes):  # which Lambda's runtime returns as they are, observed
         return False, result
     try:
@@ -219,7 +225,7 @@ def _answer(
     except Exception as error:
         message = f"Unable to marshal response: {error}"
         described = _described(message, "Runtime.MarshalError")
-        return True, json.dumps({**described, "requestId": call["request_id"]}).encode()
+        return True, json.dumps({**described, "requestId": request_id}).encode()
 
 
 def _decimal(value: Any) -> float | int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import uuid4
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,23 @@ class Function:
     credentials: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass
+class Call:
+    """One invocation of a function.
+
+    Args:
+        function: The function.
+        event: The event's JSON.
+        request_id: The id of the invocation.
+        stream: The log stream, which is known when a process has been found.
+    """
+
+    function: Function
+    event: bytes
+    request_id: str
+    stream: str = ""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """The outcome of an invocation.
@@ -76,6 +95,11 @@ class Outcome:
     error: str | None
     log: str
     request_id: str
+
+
+def new_stream(version: str) -> str:
+    """Return the name of a new log stream for a version of a function."""
+    return f"{datetime.now(UTC):%Y/%m/%d}/[{version}]{uuid4().hex}"
 
 
 def image_variables(function: Function) -> dict[str, str]:

@@ -59,13 +59,16 @@ class Pool:
             raise
 
     def _warm(self, recipe: Recipe | Program) -> Worker | Sandbox | None:
-        for worker in [each for each in self._idle.values() if each.recipe == recipe][::-1]:
+        while True:
+            found = (each for each in reversed(self._idle.values()) if each.recipe == recipe)
+            worker = next(found, None)
+            if worker is None:
+                return None
             del self._idle[id(worker)]
             if not worker.ended:
                 return worker
             worker.close()
             self._count -= 1
-        return None
 
     def give_back(self, worker: Worker | Sandbox) -> None:
         """Return a worker to the pool for the next event."""

@@ -10,12 +10,13 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from threading import Lock
 from uuid import uuid4
 
 from lokki_tf.testing.functions.bundles import Bundles
 from lokki_tf.testing.functions.deployed import (
+    Call,
     Function,
     Outcome,
     image_variables,
@@ -63,6 +64,7 @@ class Runner:
         self._bundles = Bundles()
         self._pool = Pool(self._bundles.sdk, launcher, most)
         self._recipes: dict[tuple[object, ...], Recipe] = {}
+        self._latest: dict[str, tuple[Function, Recipe]] = {}
         self._lock = Lock()
 
     def invoke(self, function: Function, event: bytes) -> Outcome:
@@ -71,9 +73,9 @@ class Runner:
         Raises:
             CannotStart: If the function's image is not available.
         """
-        call = _Call(function, event)
+        call = _Call(function, event, str(uuid4()))
         worker, new = self._pool.borrow(self._program(function) or self._recipe(function))
-        call.stream = worker.stream_of(function.name, call.stream)
+        call.stream = worker.stream_of(function)
         try:
             outcome = self._run(call, worker, new)
         except WorkerDied as end:
@@ -90,6 +92,7 @@ class Runner:
         self._pool.clear()
         with self._lock:
             self._recipes.clear()
+            self._latest.clear()
 
     def close(self) -> None:
         """Stop all workers and delete the unpacked code."""
@@ -107,7 +110,7 @@ class Runner:
                 body = _with_pythons(call.function, call.with_id(loaded.body))
                 return call.finished(Answer(True, body, log))
         call.begin()
-        answer = worker.call(call.header(), call.event, call.function.timeout)
+        answer = worker.call(call)
         self._pool.give_back(worker)
         body = _with_pythons(call.function, answer.body) if answer.failed else answer.body
         return call.finished(Answer(answer.failed, body, log + answer.log))
@@ -126,6 +129,13 @@ class Runner:
         )
 
     def _recipe(self, function: Function) -> Recipe:
+        known, recipe = self._latest.get(function.arn, (None, None))
+        if recipe is None or known != function:
+            recipe = self._recipe_of(function)
+            self._latest[function.arn] = function, recipe
+        return recipe
+
+    def _recipe_of(self, function: Function) -> Recipe:
         own = {**function.credentials, **zip_variables(function)}
         variables = {**self._environment, **own, **function.environment}
         environment = tuple(sorted(variables.items()))
@@ -172,42 +182,15 @@ def _with_pythons(function: Function, description: bytes) -> bytes:
     return json.dumps(error).encode()
 
 
-class _Call:
+@dataclass
+class _Call(Call):
     """One invocation that is running."""
 
-    def __init__(self, function: Function, event: bytes) -> None:
-        self.function = function
-        self.event = event
-        self.request_id = str(uuid4())
-        today = datetime.now(UTC).strftime("%Y/%m/%d")
-        self.stream = f"{today}/[{function.version}]{uuid4().hex}"
-        self._begun = time.monotonic()
+    _begun: float = field(default_factory=time.monotonic, init=False)
 
     def begin(self) -> None:
         """Start to measure the duration, after the function's module was loaded."""
         self._begun = time.monotonic()
-
-    def header(self) -> dict[str, object]:
-        """Return the data for the context object of the worker."""
-        function = self.function
-        named = {
-            "AWS_LAMBDA_FUNCTION_NAME": function.name,
-            "AWS_LAMBDA_FUNCTION_VERSION": function.version,
-            "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
-            "AWS_LAMBDA_LOG_STREAM_NAME": self.stream,
-        }
-        return {
-            "request_id": self.request_id,
-            "name": function.name,
-            "version": function.version,
-            "arn": function.arn,
-            "memory_size": function.memory_size,
-            "log_group": function.log_group,
-            "log_stream": self.stream,
-            "deadline": time.time() + function.timeout,
-            "environment": named,
-            "mark": f"\0{self.request_id}\0",
-        }
 
     def with_id(self, description: bytes) -> bytes:
         """Add the request's id to the JSON of an error."""

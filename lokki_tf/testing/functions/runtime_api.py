@@ -56,19 +56,21 @@ class RuntimeApi:
         """The server's host and port, the value of ``AWS_LAMBDA_RUNTIME_API``."""
         return f"127.0.0.1:{self._server.server_port}"
 
-    def offer(self, header: Mapping[str, Any], body: bytes) -> None:
+    def offer(self, request_id: str, arn: str, deadline: float, body: bytes) -> None:
         """Make an event available to the program.
 
         Args:
-            header: A dict with ``request_id``, ``arn`` and ``deadline`` (in seconds since 1970).
+            request_id: The id of the invocation.
+            arn: The ARN of the function.
+            deadline: The end of its time limit, in seconds since 1970.
             body: The event's JSON.
         """
         with self._changed:
-            self._current, self._said = header["request_id"], None
+            self._current, self._said = request_id, None
         headers = {
-            "Lambda-Runtime-Aws-Request-Id": header["request_id"],
-            "Lambda-Runtime-Deadline-Ms": str(int(header["deadline"] * 1000)),
-            "Lambda-Runtime-Invoked-Function-Arn": header["arn"],
+            "Lambda-Runtime-Aws-Request-Id": request_id,
+            "Lambda-Runtime-Deadline-Ms": str(int(deadline * 1000)),
+            "Lambda-Runtime-Invoked-Function-Arn": arn,
             "Lambda-Runtime-Trace-Id": f"Root=1-{uuid4().hex[:8]}-{uuid4().hex[:24]};Sampled=0",
         }
         self._events.put(_Event(headers, body))

@@ -13,6 +13,7 @@ Like :mod:`.bootstrap`, this module runs in the worker processes and is never im
 from __future__ import annotations
 
 import builtins
+import contextlib
 import errno
 import functools
 import io
@@ -27,6 +28,7 @@ _OF_TESTS = re.compile(r"/tmp/(pytest-of-[^/]+|tmp[a-z0-9_]{8})(?=/|$)")
 _READING = ("stat", "lstat", "listdir", "scandir", "readlink", "access", "chdir", "statvfs")
 _WRITING = ("mkdir", "rmdir", "remove", "unlink", "chmod", "chown", "utime", "truncate", "mkfifo")
 _WRITING_TWO = ("rename", "replace", "link")
+_make_folder = os.mkdir
 _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -42,10 +44,11 @@ def enter(own: str, code: Iterable[str]) -> None:
     """Map ``/tmp`` to a function's folder from now on.
 
     Args:
-        own: The folder, created if necessary. Paths in its parent folder are not mapped.
+        own: The folder, created if necessary in its parent folder, whose paths are not mapped.
         code: The folders of the function's code, which become read-only.
     """
-    os.makedirs(own, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        _make_folder(own)
     _Folders.code = tuple(code)
     python = (sys.prefix, sys.base_prefix, *sys.path)
     _Folders.python = (os.path.dirname(own), *filter(None, python))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from threading import Lock
-from typing import Any
-from uuid import uuid4
 
+from lokki_tf.testing.functions.deployed import Call, Function, new_stream
 from lokki_tf.testing.functions.runtime_api import RuntimeApi, Said
 from lokki_tf.testing.functions.workers import Answer, TookTooLong, WorkerDied
 from lokki_tf.testing.images.launcher import Launcher
@@ -38,7 +36,7 @@ class Sandbox:
         self._lines: list[str] = []
         self._lock = Lock()
         version = recipe.environment.get("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-        self._stream = f"{datetime.now(UTC):%Y/%m/%d}/[{version}]{uuid4().hex}"
+        self._stream = new_stream(version)
         self._api = RuntimeApi()
         own = {
             "AWS_LAMBDA_LOG_STREAM_NAME": self._stream,
@@ -65,15 +63,16 @@ class Sandbox:
         failed = said is not None
         return Answer(failed, _description(said) if said else b"", self._log())
 
-    def call(self, header: Mapping[str, Any], event: bytes, timeout: float) -> Answer:
+    def call(self, call: Call) -> Answer:
         """Let the program handle one event.
 
         Raises:
             WorkerDied: If the program ended.
             TookTooLong: If the timeout was exceeded.
         """
+        timeout = call.function.timeout
         deadline = time.monotonic() + timeout
-        self._api.offer(header, event)
+        self._api.offer(call.request_id, call.function.arn, time.time() + timeout, call.event)
         while (said := self._api.said(_POLL_SECONDS)) is None:
             self._check(deadline)
         return Answer(said.failed, said.body, self._log())
@@ -83,7 +82,7 @@ class Sandbox:
         """Whether the program ended while it was idle."""
         return self._running.wait(0) is not None
 
-    def stream_of(self, function: str, new: str) -> str:
+    def stream_of(self, function: Function) -> str:
         """Return the log stream of the program, which is the same for all its functions."""
         return self._stream
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import selectors
+import select
 import shutil
 import signal
 import socket
@@ -15,14 +15,19 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
-_HEAD = struct.Struct(">II")
+from lokki_tf.testing.functions.deployed import Call, Function, new_stream
+
+_HEAD = struct.Struct(">36sdII")
+_ANSWER = struct.Struct(">?I")
+_SHORT = 0.05
+"""Seconds in which the log is not read while a worker handles an event, since it is complete when
+the answer is sent. A pipe has 64 KiB, so a longer log needs a reader."""
+_PIPE_BYTES = 1 << 16
 _BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 
 
@@ -143,13 +148,16 @@ class Worker:
         self._fork_server = fork_server
         self._channel, theirs = socket.socketpair()
         self._log, log = os.pipe()
+        os.set_blocking(self._log, False)
         self._streams: dict[str, str] = {}
+        self._called: tuple[Function, str] | None = None
         self.pid = fork_server.fork(theirs, log)
         theirs.close()
         os.close(log)
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._channel, selectors.EVENT_READ)
-        self._selector.register(self._log, selectors.EVENT_READ)
+        self._answers, self._all = select.poll(), select.poll()
+        for poll in (self._answers, self._all):
+            poll.register(self._channel, select.POLLIN)
+        self._all.register(self._log, select.POLLIN)
 
     def set_up(self, timeout: float) -> Answer:
         """Load the function's module.
@@ -165,27 +173,36 @@ class Worker:
             "environment": dict(self.recipe.environment),
             "ascii": self.recipe.ascii,
         }
-        self._send(setup, b"")
+        self._send("", 0.0, json.dumps(setup).encode(), b"")
         return self._answer(timeout, mark=None)
 
-    def call(self, header: Mapping[str, Any], event: bytes, timeout: float) -> Answer:
+    def call(self, call: Call) -> Answer:
         """Let the function handle one event.
 
         Raises:
             WorkerDied: If the process ended.
             TookTooLong: If the timeout was exceeded.
         """
-        self._send(header, event)
-        return self._answer(timeout, mark=header["mark"])
+        function, stream = call.function, call.stream
+        described = b""
+        if self._called != (function, stream):
+            self._called = function, stream
+            described = json.dumps(_described(function, stream)).encode()
+        deadline = time.time() + function.timeout
+        self._send(call.request_id, deadline, described, call.event)
+        return self._answer(function.timeout, mark=f"\0{call.request_id}\0")
 
     @property
     def ended(self) -> bool:
         """Whether the process ended while it was idle."""
-        return any(key.fd != self._log for key, _ in self._selector.select(0))
+        return bool(self._answers.poll(0))
 
-    def stream_of(self, function: str, new: str) -> str:
-        """Return the log stream of a function in this process; at the first call it is ``new``."""
-        return self._streams.setdefault(function, new)
+    def stream_of(self, function: Function) -> str:
+        """Return the log stream of a function in this process."""
+        stream = self._streams.get(function.name)
+        if stream is None:
+            stream = self._streams[function.name] = new_stream(function.version)
+        return stream
 
     def kill(self) -> int:
         """Kill the process and return its exit status."""
@@ -195,7 +212,6 @@ class Worker:
 
     def close(self) -> int:
         """Close the connection, wait for the process to end, and return its exit status."""
-        self._selector.close()
         self._channel.close()
         os.close(self._log)
         status = self._fork_server.reap(self.pid)
@@ -203,30 +219,31 @@ class Worker:
             shutil.rmtree(folder, ignore_errors=True)
         return status
 
-    def _send(self, header: Mapping[str, Any], body: bytes) -> None:
-        text = json.dumps(header).encode()
+    def _send(self, request_id: str, deadline: float, first: bytes, second: bytes) -> None:
+        head = _HEAD.pack(request_id.encode(), deadline, len(first), len(second))
         try:
-            self._channel.sendall(_HEAD.pack(len(text), len(body)) + text + body)
+            self._channel.sendall(b"".join((head, first, second)))
         except OSError:
             raise WorkerDied(self.kill(), "") from None
 
     def _answer(self, timeout: float, mark: str | None) -> Answer:
         reading = _Reading(mark)
         deadline = time.monotonic() + timeout
-        while not reading.complete:
-            ready = self._selector.select(max(0.0, deadline - time.monotonic()))
+        ready = self._answers.poll(min(timeout, _SHORT) * 1000)
+        while True:
+            if any(fd != self._log for fd, _ in ready):
+                part = self._received()
+                if not part:
+                    reading.log += self._rest_of_log()
+                    raise WorkerDied(self.close(), reading.log_text())
+                reading.answer += part
+            reading.log += self._rest_of_log()
+            if reading.complete:
+                return reading.result()
+            ready = self._all.poll(max(0.0, deadline - time.monotonic()) * 1000)
             if not ready:
                 self.kill()
                 raise TookTooLong(reading.log_text())
-            for key, _ in ready:
-                if key.fd == self._log:
-                    reading.log += os.read(self._log, 1 << 16)
-                elif part := self._received():
-                    reading.answer += part
-                else:
-                    reading.log += self._rest_of_log()
-                    raise WorkerDied(self.close(), reading.log_text())
-        return reading.result()
 
     def _received(self) -> bytes:
         """Return the bytes that have arrived; empty if the process has ended."""
@@ -236,11 +253,13 @@ class Worker:
             return b""
 
     def _rest_of_log(self) -> bytes:
-        os.set_blocking(self._log, False)
+        """Return the part of the log that has arrived."""
         rest = b""
         with suppress(BlockingIOError):
-            while part := os.read(self._log, 1 << 16):
+            while part := os.read(self._log, _PIPE_BYTES):
                 rest += part
+                if len(part) < _PIPE_BYTES:
+                    break
         return rest
 
 
@@ -254,11 +273,10 @@ class _Reading:
 
     @property
     def complete(self) -> bool:
-        if len(self.answer) < _HEAD.size:
+        if len(self.answer) < _ANSWER.size:
             return False
-        header, body = _HEAD.unpack_from(self.answer)
-        whole = len(self.answer) >= _HEAD.size + header + body
-        return bool(whole and (self._mark is None or self._mark in self.log))
+        whole = len(self.answer) >= _ANSWER.size + _ANSWER.unpack_from(self.answer)[1]
+        return whole and (self._mark is None or self._mark in self.log)
 
     def log_text(self) -> str:
         text = bytes(self.log)
@@ -267,7 +285,23 @@ class _Reading:
         return text.decode("utf-8", "replace")
 
     def result(self) -> Answer:
-        header, _ = _HEAD.unpack_from(self.answer)
-        begin = _HEAD.size + header
-        fields = json.loads(self.answer[_HEAD.size : begin])
-        return Answer(fields["failed"], bytes(self.answer[begin:]), self.log_text())
+        failed, _ = _ANSWER.unpack_from(self.answer)
+        return Answer(failed, bytes(self.answer[_ANSWER.size :]), self.log_text())
+
+
+def _described(function: Function, stream: str) -> dict[str, object]:
+    """Return a function's data for the context object and the environment of a worker."""
+    return {
+        "name": function.name,
+        "version": function.version,
+        "arn": function.arn,
+        "memory_size": function.memory_size,
+        "log_group": function.log_group,
+        "log_stream": stream,
+        "environment": {
+            "AWS_LAMBDA_FUNCTION_NAME": function.name,
+            "AWS_LAMBDA_FUNCTION_VERSION": function.version,
+            "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
+            "AWS_LAMBDA_LOG_STREAM_NAME": stream,
+        },
+    }

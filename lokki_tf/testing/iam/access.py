@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
@@ -107,10 +107,20 @@ class AccessDenied(Exception):
 
 @dataclass(frozen=True)
 class _Decided:
-    """A decision, and the permissions that it uses."""
+    """A decision.
+
+    Args:
+        decision: The decision.
+        used: The permissions that it uses.
+        lasts: Whether an equal request has the same decision, as long as no policy changes.
+    """
 
     decision: Decision
     used: frozenset[Right]
+    lasts: bool
+
+
+_Context = Mapping[str, str | Sequence[str]]
 
 
 class Access:
@@ -131,6 +141,9 @@ class Access:
         self._decisions: deque[Decision] = deque(maxlen=_MOST_DECISIONS)
         self._known: dict[tuple[object, ...], _Decided] = {}
         """Decisions by all that they depend on, since most requests repeat."""
+        self._current: dict[tuple[object, ...], tuple[object, _Decided]] = {}
+        """Decisions by their requests, with the revision of all policies before the evaluation."""
+        self._revision = object()
         self._used: set[Right] = set()
         self._lock = Lock()
 
@@ -158,7 +171,7 @@ class Access:
         principal: Principal,
         action: str,
         resource: str | None,
-        context: Mapping[str, str | Sequence[str]] | None = None,
+        context: _Context | None = None,
         *,
         by_resource_alone: bool = False,
     ) -> None:
@@ -175,18 +188,43 @@ class Access:
             AccessDenied: If the request is denied.
         """
         if self.enforced:
-            self._record(self._decided(principal, action, resource, context, by_resource_alone))
+            given = (principal, action, resource, context or {}, by_resource_alone)
+            self._record(self._decided(self._by_role, *given))
 
     def would_allow(self, principal: Principal, action: str, resource: str) -> bool:
         """Return whether a request would be allowed, without recording a decision."""
-        return self._decided(principal, action, resource, None, False).decision.allowed
+        return self._by_role(principal, action, resource, {}, False).decision.allowed
+
+    def policies_changed(self) -> None:
+        """Evaluate requests again, because roles, policies or tags may have changed."""
+        self._revision = object()
 
     def _decided(
+        self,
+        decide: Callable[..., _Decided],
+        principal: Principal,
+        action: str,
+        resource: str | None,
+        context: _Context,
+        by_resource_alone: bool,
+    ) -> _Decided:
+        """Return the decision on a request, which is not evaluated again before a change."""
+        given = tuple((key, *texts(values)) for key, values in context.items())
+        key = (principal, action, resource, given, by_resource_alone)
+        revision = self._revision  # before the evaluation, during which policies may change
+        known, decided = self._current.get(key, (None, None))
+        if decided is None or known is not revision:
+            decided = decide(principal, action, resource, context, by_resource_alone)
+            if decided.lasts:
+                _add(self._current, key, (revision, decided))
+        return decided
+
+    def _by_role(
         self,
         principal: Principal,
         action: str,
         resource: str | None,
-        context: Mapping[str, str | Sequence[str]] | None,
+        context: _Context,
         by_resource_alone: bool,
     ) -> _Decided:
         role = self._directory.role(principal.role)
@@ -194,16 +232,14 @@ class Access:
         own = {f"aws:ResourceTag/{name}": text for name, text in tags.items()}
         policy = self._directory.resource_policy(action, resource or "*")
         alone = by_resource_alone and policy is not None
-        return self._evaluated(
-            principal, action, resource, {**own, **(context or {})}, role, policy, alone
-        )
+        return self._evaluated(principal, action, resource, {**own, **context}, role, policy, alone)
 
     def _evaluated(
         self,
         principal: Principal,
         action: str,
         resource: str | None,
-        context: Mapping[str, str | Sequence[str]],
+        context: _Context,
         role: Role | None,
         policy: Policy | None,
         by_resource_alone: bool,
@@ -227,12 +263,11 @@ class Access:
             resource=policy,
             by_resource_alone=by_resource_alone,
         )
-        made = _described(request, verdict)
         others = [one for one in (boundary, policy) if one is not None]
-        if not any(one.mentions_time for one in (*identity, *others)):
-            if len(self._known) > _MOST_KNOWN:
-                self._known.clear()
-            self._known[key] = made
+        lasts = not any(one.mentions_time for one in (*identity, *others))
+        made = _described(request, verdict, lasts=lasts)
+        if lasts:
+            _add(self._known, key, made)
         return made
 
     def allows(self, principal: Principal, action: str, resource: str | None) -> bool:
@@ -256,16 +291,18 @@ class Access:
         """
         if not self.enforced:
             return
+        given = (Principal(service=service), "sts:AssumeRole", role, context or {}, True)
+        self._record(self._decided(self._by_trust, *given))
+
+    def _by_trust(
+        self, principal: Principal, action: str, role: str, context: _Context, alone: bool
+    ) -> _Decided:
         found = self._directory.role(role)
-        action, principal = "sts:AssumeRole", Principal(service=service)
         if found is None:
             request = Request(principal, action, role, self._context(principal, None, context))
             missing = Verdict(False, reason="because the role does not exist")
-            self._record(_described(request, missing))
-            return
-        self._record(
-            self._evaluated(principal, action, role, context or {}, None, found.trust, True)
-        )
+            return _described(request, missing, lasts=True)
+        return self._evaluated(principal, action, role, context, None, found.trust, alone)
 
     def require_service(
         self, service: str, action: str, resource: str, context: Mapping[str, str]
@@ -283,9 +320,14 @@ class Access:
         """
         if not self.enforced:
             return
-        principal = Principal(service=service)
+        given = (Principal(service=service), action, resource, context, True)
+        self._record(self._decided(self._by_resource, *given))
+
+    def _by_resource(
+        self, principal: Principal, action: str, resource: str, context: _Context, alone: bool
+    ) -> _Decided:
         policy = self._directory.resource_policy(action, resource)
-        self._record(self._evaluated(principal, action, resource, context, None, policy, True))
+        return self._evaluated(principal, action, resource, context, None, policy, alone)
 
     @property
     def decisions(self) -> list[Decision]:
@@ -313,13 +355,14 @@ class Access:
             self._by_key.clear()
             self._decisions.clear()
             self._known.clear()
+            self._current.clear()
             self._used.clear()
 
     def _context(
         self,
         principal: Principal,
         role: Role | None,
-        own: Mapping[str, str | Sequence[str]] | None,
+        own: _Context,
     ) -> Context:
         now = datetime.now(UTC)
         known: dict[str, str] = {
@@ -340,7 +383,7 @@ class Access:
             }
         for name, text in role.tags if role else ():
             known[f"aws:principaltag/{name.lower()}"] = text
-        given = {key.lower(): texts(value) for key, value in (own or {}).items()}
+        given = {key.lower(): texts(value) for key, value in own.items()}
         return {key: [text] for key, text in known.items()} | given
 
     def _record(self, decided: _Decided) -> None:
@@ -352,7 +395,13 @@ class Access:
             raise AccessDenied(decision.message, decision)
 
 
-def _described(request: Request, verdict: Verdict) -> _Decided:
+def _add(known: dict[tuple[object, ...], Any], key: tuple[object, ...], value: Any) -> None:
+    if len(known) > _MOST_KNOWN:
+        known.clear()
+    known[key] = value
+
+
+def _described(request: Request, verdict: Verdict, *, lasts: bool) -> _Decided:
     used: set[Right] = set()
     if verdict.allowed and request.principal.role:
         for match in verdict.matches:
@@ -365,7 +414,7 @@ def _described(request: Request, verdict: Verdict) -> _Decided:
         tuple(f"{one.policy.name}.{_name(one)}" for one in verdict.matches),
         "" if verdict.allowed else _denial(request, verdict),
     )
-    return _Decided(decision, frozenset(used))
+    return _Decided(decision, frozenset(used), lasts)
 
 
 def _session(role: str, name: str) -> Session:

@@ -215,9 +215,25 @@ _RESOURCE_POLICIES: dict[str, Callable[[str], str | None]] = {
     "sqs": _queue_policy,
     "sts": _trust_policy,
 }
+_WITHOUT_POLICIES = ("dynamodb", "logs", "secretsmanager", "ssm", "states")
+"""Services whose requests change neither roles nor the policies and tags that decisions read."""
 _READS_EXECUTIONS = ("states:DescribeExecution", "states:GetExecutionHistory")
 _BY_RESOURCE_ALONE = ("kms", "sts")
 """Services where the resource's policy must allow a request or delegate to the account."""
+
+
+def may_change_policies(environ: Mapping[str, Any]) -> bool:
+    """Return whether a request may change what decisions depend on.
+
+    Args:
+        environ: The request's WSGI environment.
+    """
+    match = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+    service = match["service"] if match else ""
+    if service == "s3":  # requests for objects have the path /bucket/key
+        is_object = environ.get("PATH_INFO", "").strip("/").count("/") > 0
+        return not is_object or "policy" in environ.get("QUERY_STRING", "")
+    return service not in _WITHOUT_POLICIES
 
 
 def who(access: Access, response: Any) -> tuple[Principal, str] | None:

@@ -140,7 +140,7 @@ def _function(account: Account, found: Any, arn: str) -> Function:
         runtime=found.run_time or "",
         timeout=float(found.timeout),
         memory_size=int(found.memory_size),
-        environment=found.environment_vars,
+        environment=dict(found.environment_vars),
         code=b"" if is_image else found.code_bytes,
         layers=_layers(found),
         log_group=found.logs_group_name,

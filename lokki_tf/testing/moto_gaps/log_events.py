@@ -5,6 +5,7 @@ from __future__ import annotations
 import marshal
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import count
 from threading import Lock
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ from moto.logs.models import LogEvent, LogStream
 
 _BLOCK = 300
 """The number of events that are compressed together."""
+_ids = count()
 _FIELDS = ("event_id", "ingestion_time", "timestamp", "message")
 
 
@@ -24,12 +26,20 @@ class LogEvents:
         self._lock = Lock()
 
     def __iadd__(self, events: Iterable[LogEvent]) -> Self:
+        self.add((event.ingestion_time, event.timestamp, event.message) for event in events)
+        return self
+
+    def add(self, rows: Iterable[tuple[int, float, str]]) -> None:
+        """Add events.
+
+        Args:
+            rows: The time of ingestion, the time and the message of each.
+        """
         with self._lock:
-            self._latest += [tuple(getattr(event, name) for name in _FIELDS) for event in events]
+            self._latest += [(next(_ids), *row) for row in rows]
             if len(self._latest) >= _BLOCK:
                 self._blocks.append(zlib.compress(marshal.dumps(self._latest), 1))
                 self._latest = []
-        return self
 
     def __bool__(self) -> bool:
         return bool(self._blocks or self._latest)

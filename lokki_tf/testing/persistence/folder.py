@@ -25,7 +25,7 @@ from typing import Any
 
 from lokki_tf.testing.errors import LocalAwsError
 
-FORMAT = 1
+FORMAT = 2
 """The format of the files. A change that earlier versions cannot read has another number."""
 _ABOUT = "about.json"
 

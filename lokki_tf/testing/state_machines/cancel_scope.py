@@ -17,7 +17,8 @@ class CancelScope:
     """
 
     def __init__(self, outer: CancelScope | None = None) -> None:
-        self._revoked = Event()
+        self._is_revoked = False
+        self._revoked: Event | None = None
         self._inner: set[CancelScope] = set()
         self._lock = Lock()
         self._outer = outer
@@ -27,7 +28,7 @@ class CancelScope:
     def _add(self, inner: CancelScope) -> None:
         with self._lock:
             self._inner.add(inner)
-            revoked = self._revoked.is_set()
+            revoked = self._is_revoked
         if revoked:
             inner.revoke()
 
@@ -38,7 +39,9 @@ class CancelScope:
     def revoke(self) -> None:
         """Stop everything that runs in this scope and in the scopes inside it."""
         with self._lock:
-            self._revoked.set()
+            self._is_revoked = True
+            if self._revoked is not None:
+                self._revoked.set()
             inner = list(self._inner)
         for cancel_scope in inner:
             cancel_scope.revoke()
@@ -55,7 +58,7 @@ class CancelScope:
         Raises:
             Stopped: If the scope has been revoked.
         """
-        if self._revoked.is_set():
+        if self._is_revoked:
             raise Stopped
 
     def wait(self, seconds: float) -> None:
@@ -65,5 +68,10 @@ class CancelScope:
             Stopped: If the scope has been revoked.
         """
         if seconds > 0:
+            with self._lock:
+                if self._revoked is None:
+                    self._revoked = Event()
+                if self._is_revoked:
+                    self._revoked.set()
             self._revoked.wait(seconds)
         self.check()

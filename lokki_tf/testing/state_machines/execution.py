@@ -13,7 +13,7 @@ from lokki_tf.testing.state_machines.interpreter import run_states
 from lokki_tf.testing.state_machines.limits import EXPRESS_SECONDS
 from lokki_tf.testing.state_machines.record import ExecutionRecord
 from lokki_tf.testing.state_machines.statuses import ABORTED, FAILED, SUCCEEDED
-from lokki_tf.testing.state_machines.values import Json, dump, load, moment_text
+from lokki_tf.testing.state_machines.values import Json, load, moment_text
 from lokki_tf.testing.state_machines.variables import Budget, Variables
 
 
@@ -40,7 +40,8 @@ class Execution(ExecutionRecord):
             )
         ending: dict[str, str | None] = {}
         try:
-            ending["output_text"] = dump(guarded(run_states, self.definition, value, frame))
+            guarded(run_states, self.definition, value, frame)
+            ending["output_text"] = frame.text
             status = SUCCEEDED
         except StateFailure as failure:
             status, ending = FAILED, dict(failure.details)

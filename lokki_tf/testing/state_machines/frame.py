@@ -17,7 +17,7 @@ from lokki_tf.testing.state_machines.progress import Progress
 from lokki_tf.testing.state_machines.record import ExecutionRecord, Settings
 from lokki_tf.testing.state_machines.references import View
 from lokki_tf.testing.state_machines.services import ServiceError
-from lokki_tf.testing.state_machines.values import Json, moment_text
+from lokki_tf.testing.state_machines.values import Json, dump, moment_text
 from lokki_tf.testing.state_machines.variables import Variables
 
 _RETRIED = ("Task", "Parallel", "Map")
@@ -49,6 +49,7 @@ class Frame:
         left_out: Seconds of waits that the time scales have left out so far.
         running: The type of the current state.
         failed: Whether a state has failed, and no ``Catch`` matched the error.
+        text: The JSON of the scope's output, at its end.
     """
 
     settings: Settings
@@ -63,6 +64,7 @@ class Frame:
     left_out: float = 0.0
     running: str = ""
     failed: bool = False
+    text: str = ""
 
     def inner(self, progress: Progress, context: Mapping[str, Json] | None = None) -> Frame:
         """Return a frame for a branch or an iteration.
@@ -170,6 +172,9 @@ class StateRun:
     """Whether the history has the event that the branches or iterations have started."""
     entered_at: datetime = field(default_factory=lambda: datetime.now(UTC), init=False)
 
+    _context: tuple[tuple[object, ...], Mapping[str, Json]] = field(default=((), {}), init=False)
+    _dumped: tuple[Json, str] | None = field(default=None, init=False)
+
     def __post_init__(self) -> None:
         language = self.state.get("QueryLanguage", self.frame.execution.language)
         self.is_jsonata = language == "JSONata"
@@ -198,13 +203,26 @@ class StateRun:
         """The context object."""
         if self.given_context is not None:
             return {**self.given_context, **self.item}
+        given = (self.entered_at, self.retry_count, self.task_token)
+        if self._context[0] != given:
+            self._context = given, self._new_context()
+        context = self._context[1]
+        return {**context, **self.item} if self.item else context
+
+    def _new_context(self) -> Mapping[str, Json]:
         state: dict[str, Json] = {"EnteredTime": moment_text(self.entered_at), "Name": self.name}
         if self.state["Type"] in _RETRIED:
             state["RetryCount"] = self.retry_count
         context = {**self.frame.context, "State": state}
         if self.task_token is not None:
             context["Task"] = {"Token": self.task_token}
-        return {**context, **self.item} if self.item else context
+        return context
+
+    def dump(self, value: Json) -> str:
+        """Return the JSON of a value, also of the same one again, for a check and for an event."""
+        if self._dumped is None or self._dumped[0] is not value:
+            self._dumped = value, dump(value)
+        return self._dumped[1]
 
     def view(self, value: Json) -> View:
         """Return the data for the state's paths, with ``$`` referring to the value."""

@@ -56,6 +56,7 @@ def run_states(scope: Mapping[str, Json], value: Json, frame: Frame) -> Json:
         progress.redriven = None
         name, value, text = transition.following, transition.output, run.text
     progress.finish(value)
+    frame.text = text
     return value
 
 
@@ -80,7 +81,7 @@ def run_state(run: StateRun) -> Transition:
     except StateFailure as failure:
         raise run.located(failure) from failure.__cause__
     frame.cancel_scope.check()
-    run.text = dump(transition.output)
+    run.text = run.dump(transition.output)
     check_payload(run.text, run.name)
     assigned = frame.variables.assign(transition.assigned) if transition.assigned else {}
     if assigned:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 from email.utils import formatdate
+from functools import lru_cache
+from time import time
 
 from lokki_tf.testing.state_machines import limits
 from lokki_tf.testing.state_machines.failures import RUNTIME, StateFailure
@@ -124,6 +126,11 @@ def _error_type(text: str) -> str:
         return "Lambda.Unknown"
 
 
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
+
+
 def _http(done: Invocation, tail: str | None) -> Json:
     """Return the data about the HTTP response, which AWS adds to the result."""
     length, hexes = str(len(done.payload)), done.request_id.replace("-", "").ljust(32, "0")
@@ -133,7 +140,7 @@ def _http(done: Invocation, tail: str | None) -> Json:
         "Connection": "keep-alive",
         "Content-Length": length,
         "Content-Type": "application/json",
-        "Date": formatdate(usegmt=True),
+        "Date": _date(int(time())),
         "X-Amz-Executed-Version": done.version,
         "x-amzn-Remapped-Content-Length": "0",
         "x-amzn-RequestId": done.request_id,

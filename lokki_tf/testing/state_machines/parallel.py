@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import chain, repeat
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from threading import Event, Thread
 
@@ -118,39 +117,29 @@ def run_together(
         StateFailure: The first failure. Calls that still run are stopped, but not waited for.
         Stopped: If the calls were stopped.
     """
-    done: SimpleQueue[tuple[int, Json, Exception | None]] = SimpleQueue()
-    waiting: SimpleQueue[int | None] = SimpleQueue()
-    threads = min(concurrency, count)
-    for position in chain(range(count), repeat(None, threads)):
-        waiting.put(position)
-    failed = Event()  # set by the failed thread, because _collect revokes the others only later
+    results: list[Json] = [None] * count
+    ends: SimpleQueue[StateFailure | Stopped | None] = SimpleQueue()
+    waiting = iter(range(count))  # which threads can share, since it is not written in Python
+    failed = Event()  # set by the failed thread, because the others are revoked only later
 
     def serve() -> None:
-        while not failed.is_set() and (position := waiting.get()) is not None:
-            outcome = _outcome(position, work)
-            if outcome[2] is not None:
-                failed.set()
-            done.put(outcome)
+        try:
+            for position in waiting:
+                if failed.is_set():
+                    break
+                results[position] = guarded(work, position)
+        except (StateFailure, Stopped) as end:
+            failed.set()
+            ends.put(end)
+        else:
+            ends.put(None)
 
+    threads = min(concurrency, count)
     for _ in range(threads):
         Thread(target=serve, daemon=True).start()
-    return _collect((done.get() for _ in range(count)), count, revoke)
-
-
-def _outcome(position: int, work: Callable[[int], Json]) -> tuple[int, Json, Exception | None]:
-    try:
-        return position, guarded(work, position), None
-    except (StateFailure, Stopped) as end:
-        return position, None, end
-
-
-def _collect(
-    outcomes: Iterable[tuple[int, Json, Exception | None]], count: int, revoke: Callable[[], None]
-) -> list[Json]:
-    results: list[Json] = [None] * count
-    for position, result, end in outcomes:
+    for _ in range(threads):
+        end = ends.get()
         if end is not None:
             revoke()
             raise end
-        results[position] = result
     return results

@@ -290,7 +290,7 @@ class ExecutionRecord:
         own = tuple(getattr(self, name) for name in _OWN)
         # Only an execution that has not succeeded can be redriven.
         progress = None if self.status == SUCCEEDED or self.is_express else self.progress
-        return self.name, self.input_text, own, progress, self.history.events
+        return self.name, self.input_text, own, progress, self.history.packed
 
     def unpack(self, *packed: Any) -> None:
         """Set what ``pack`` has returned, except the name and the input."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from lokki_tf.testing.state_machines.failures import PathNotFound, PathSyntaxError
 from lokki_tf.testing.state_machines.paths import Path, parse_path
@@ -27,8 +27,7 @@ class VariableSource(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """The data of an expression: the values of ``$``, ``$$`` and variables."""
 
     value: Json

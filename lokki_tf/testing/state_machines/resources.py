@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 FUNCTION_ARN = re.compile(r"arn:[\w-]+:lambda:[\w-]+:\d{12}:function:[\w-]+(:[\w$-]+)?$")
 ACTIVITY_ARN = re.compile(r"arn:[\w-]+:states:[\w-]+:\d{12}:activity:[^\s]+$")
@@ -80,6 +81,7 @@ class Integration:
     pattern: str
 
 
+@lru_cache(maxsize=1024)
 def parse_resource(resource: str) -> Integration | None:
     """Parse the ARN of a service integration; return None if it is another ARN."""
     match = INTEGRATION.match(resource)

@@ -94,7 +94,7 @@ def _run_activity(run: StateRun, value: Json, activity: str) -> Json:
         return _wait_for_answer(run, callback)
 
     try:
-        return _Events.of_activity(activity).around(run, value, call)
+        return _Events.of_activity(run, activity).around(run, value, call)
     finally:
         callbacks.close(callback)
 
@@ -177,15 +177,15 @@ class _Events:
         return cls(
             "LambdaFunction",
             {},
-            lambda value: {"resource": resource, "input": dump(value), "inputDetails": DETAILS},
+            lambda value: {"resource": resource, "input": run.dump(value), "inputDetails": DETAILS},
         )
 
     @classmethod
-    def of_activity(cls, activity: str) -> _Events:
+    def of_activity(cls, run: StateRun, activity: str) -> _Events:
         return cls(
             "Activity",
             {},
-            lambda value: {"resource": activity, "input": dump(value), "inputDetails": DETAILS},
+            lambda value: {"resource": activity, "input": run.dump(value), "inputDetails": DETAILS},
             starts=False,
         )
 
@@ -197,7 +197,7 @@ class _Events:
         }
         region = run.frame.settings.services.region
         return cls(
-            "Task", known, lambda value: {**known, "region": region, "parameters": dump(value)}
+            "Task", known, lambda value: {**known, "region": region, "parameters": run.dump(value)}
         )
 
     def around(self, run: StateRun, value: Json, call: Call) -> Json:
@@ -220,7 +220,7 @@ class _Events:
             frame.event(f"{self.prefix}{ending}", **self.known, **failure.details)
             raise
         frame.event(
-            f"{self.prefix}Succeeded", **self.known, output=dump(result), outputDetails=DETAILS
+            f"{self.prefix}Succeeded", **self.known, output=run.dump(result), outputDetails=DETAILS
         )
         return result
 

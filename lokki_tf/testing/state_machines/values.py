@@ -11,6 +11,13 @@ Json: TypeAlias = Any
 """A JSON value. It must not be changed in place, because states share values without copying."""
 
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)\Z")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not valid JSON")
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
@@ -30,7 +37,9 @@ def load(text: str | bytes) -> Json:
     Raises:
         ValueError: If the text is not valid JSON.
     """
-    return json.loads(text, parse_constant=_refuse_constant)
+    if isinstance(text, bytes):
+        text = text.decode(json.detect_encoding(text), "surrogatepass")
+    return _decoder.decode(text)
 
 
 def is_integer(value: Json) -> bool:
@@ -60,7 +69,3 @@ def timestamp(value: Json) -> datetime | None:
 def moment_text(moment: datetime) -> str:
     """Return a time in the format that AWS uses in JSON."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not valid JSON")

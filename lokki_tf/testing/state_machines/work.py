@@ -14,7 +14,7 @@ from lokki_tf.testing.state_machines.queries import arguments, transition
 from lokki_tf.testing.state_machines.retries import Retriers, matches
 from lokki_tf.testing.state_machines.templates import apply_result_path, fill
 from lokki_tf.testing.state_machines.transition import Transition, describe
-from lokki_tf.testing.state_machines.values import Json, dump
+from lokki_tf.testing.state_machines.values import Json
 
 Attempt = Callable[[StateRun, Json], Json]
 
@@ -58,7 +58,7 @@ def parameters(run: StateRun, value: Json) -> Json:
     found = arguments(run, run.state, value)
     run.note("afterArguments" if run.is_jsonata else "afterParameters", found)
     if found is not value:
-        check_payload(dump(found), run.name)
+        check_payload(run.dump(found), run.name)
     return found
 
 
@@ -67,7 +67,7 @@ def _once(run: StateRun, attempt: Attempt) -> Transition:
         result = attempt(run, effective_input(run))
     else:
         result = run.mocked(effective_input(run))
-    check_payload(dump(result), run.name, catchable=True)
+    check_payload(run.dump(result), run.name, catchable=True)
     run.note("result", result)
     if run.is_jsonata:
         return transition(run, following(run), result, result=result)
