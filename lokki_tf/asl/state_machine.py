@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 
     from lokki_tf.model import AnyNode, Definition, FlowParameter, Routes, Step, TextOrRef
 
+    from .sizes import Capacity
+
 _TEMPLATE_NAMES = {
     *(STORE_VARIABLE, BUCKET_VARIABLE, PREFIX_VARIABLE, "partition"),
     *(JOB_ERRORS_PLACEHOLDER, starts.STARTS_PLACEHOLDER, LOCKS_PLACEHOLDER),
@@ -80,6 +82,7 @@ class StateMachine:
         machines: The placeholders for ARNs of started state machines.
         check: The state that takes a slot, of a pipeline with a limit of runs.
         room: Bytes that an item of a dataset has beside the longest further values, by map.
+        answers: The states, or parts of them, that contain answers from outside.
     """
 
     definition: dict[str, Any]
@@ -96,6 +99,7 @@ class StateMachine:
     machines: Mapping[TextOrRef, str] = field(default_factory=dict)
     check: str | None = None
     room: Mapping[str, int] = field(default_factory=dict)
+    answers: tuple[Capacity, ...] = ()
 
     def text(self, values: Mapping[str, str]) -> str:
         """Return the definition as a template for Terraform's ``templatefile``.
@@ -167,6 +171,7 @@ class _Compiler:
     payloads: Payloads = field(init=False)
     reserved: dict[str, int] = field(init=False)  # bytes of failures, by caught nodes
     most_parameters: int = field(init=False)
+    answers: tuple[Capacity, ...] = ()
 
     def state_machine(self) -> StateMachine:
         for step in self.source.steps:
@@ -300,6 +305,7 @@ class _Compiler:
             self.machines,
             check,
             {name: self.limits[item_of(name)] for name in self.payloads.datasets.locations},
+            self.answers,
         )
 
     def _collect(self, root: Scope, maps: list[Map]) -> None:
@@ -323,6 +329,7 @@ class _Compiler:
         names = [*self.nodes, *(one.name for one in maps), *items]
         most_output = None if self.outer is None else MOST_INCLUDED
         limited, self.most_parameters = capacities(root, self.payloads, most_output)
+        self.answers = tuple(one for one in limited if not self.answered.isdisjoint(one.results))
         producers = {one.producer for one in self.arrays.values()}
         references = {
             one.name: reference_bytes(one, self.source.name)

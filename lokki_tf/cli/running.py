@@ -12,6 +12,7 @@ from lokki_tf.errors import OptionError, StepFailed
 
 from .backfilling import backfill_options, start_backfill
 from .common import (
+    INTERRUPTED,
     as_json_text,
     given_flags,
     parameters_of,
@@ -316,6 +317,7 @@ def wait_for_result(
         if outlives:
             shows = run.deployed.stack.command(f"show --run {shlex.quote(run.name)}")
             click.echo(f"\nrun {run.name} continues in AWS: {shows}", err=True)
+            raise SystemExit(INTERRUPTED) from None
         raise
     _print_result(run, as_json)
 

@@ -45,6 +45,8 @@ else:
 
     R_co = TypeVar("R_co", covariant=True)
 
+LATE = 10.0
+"""Seconds after a stop within which calls that go on may write lines of logs."""
 STOPPED = "Stopped"
 """The error of an execution that was stopped, unless another is given."""
 _SLACK = 60.0  # seconds by which AWS's clocks may differ
@@ -303,8 +305,17 @@ class Execution(Generic[R_co]):
         return log_lines(
             self.deployed,
             Wanted(steps, start, end, self.name),
-            (lambda: not self.run.is_running) if follow else None,
+            self._is_silent if follow else None,
         )
+
+    def _is_silent(self) -> bool:
+        """Return whether no more lines of logs will be written."""
+        run = self.run
+        if run.ended is None:
+            return False
+        # A call that goes on after a stop may write its lines at its end.
+        late = LATE if run.status == "ABORTED" else 0.0
+        return (datetime.now(UTC) - run.ended).total_seconds() >= late
 
     def stop(self, error: str = STOPPED, cause: str = "") -> Execution[R_co]:
         """Stop it; AWS starts no further step, and jobs are terminated.

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from lokki_tf.asl.quotas import STATE_BYTES
 from lokki_tf.authoring.places import calling_place
 from lokki_tf.errors import BindingError, OptionError
 from lokki_tf.model.terraform_refs import shown
+from lokki_tf.runtime.answers import answer_text
 
 from .failure_notices import notified
-from .limits import inline_limits, outermost_parts
+from .limits import compiled, inline_limits, outermost_parts
 from .refs import values_of_refs, with_known_arguments, with_known_variables
 from .secrets import fetched_secrets
 from .starts import own_answers, with_starts
@@ -66,6 +68,8 @@ def run_locally(
     from lokki_tf.local import run, run_routes, slot_of
     from lokki_tf.reporting import combined_listener
 
+    if isinstance(answers, Mapping):  # what else they are is reported where they are used
+        refuse_large_answers(definition, answers)
     settings = with_starts(definition, settings, strict=strict, config=config, answers=answers)
     with _cache(definition, given, state, settings, seeds) as cache:
         listener = combined_listener(on_event, definition.outline)
@@ -100,6 +104,37 @@ def run_locally(
                 inline=inline,
                 parts=outermost_parts(definition),
                 answers=known,
+            )
+
+
+def refuse_large_answers(definition: Definition, answers: Mapping[str, Any]) -> None:
+    """Raise an error for answers that a state in AWS could not contain together.
+
+    Answers come from outside and are never stored in the bucket.
+
+    Args:
+        definition: The pipeline.
+        answers: The answers, by the names of steps or nodes; functions and errors are not known.
+
+    Raises:
+        BindingError: If there are such answers.
+    """
+    sizes: dict[str, int] = {}
+    for node in definition.asking:
+        one = answers.get(node.name, answers.get(node.step.name))
+        if isinstance(one, str | list | dict):
+            with suppress(TypeError, ValueError):  # reported where it is used
+                sizes[node.name] = len(answer_text(one).encode())
+    machine = compiled(definition) if sum(sizes.values()) > STATE_BYTES else None
+    for state in () if machine is None else machine.answers:
+        total = sum(sizes.get(name, 0) * times for name, times in state.results.items())
+        names = [repr(name) for name in state.results if name in sizes]
+        if total > max(STATE_BYTES, state.size):
+            raise BindingError(
+                f"the answers to {', '.join(names)} have {total:,} bytes together; in AWS "
+                f"{state.what} may have {STATE_BYTES:,}",
+                place=definition.place,
+                remedy="store what is large, and answer where it is",
             )
 
 

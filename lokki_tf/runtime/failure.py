@@ -7,6 +7,8 @@ import re
 import sys
 from dataclasses import dataclass, field
 
+from .call import OVERDUE, REPORTED_TIMEOUT
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -119,12 +121,15 @@ def own_error(error: str | None, cause: str | None) -> tuple[str | None, str | N
     """Return error and cause under the error's own name.
 
     If a step retries or catches a base class, :mod:`.handler` reports the error under the base
-    class's name.
+    class's name. If only Lambda can end a call that takes too long, it has Lambda's own name.
 
     Args:
         error: Step Functions' name of the error.
         cause: Its cause: for a step's error, Lambda's JSON.
     """
+    if error == REPORTED_TIMEOUT:
+        name = TimeoutError.__name__
+        return name, json.dumps({"errorType": name, "errorMessage": OVERDUE})
     fields = _fields(cause)
     match = _REPORTED.fullmatch(str(fields.get("errorMessage", "")))
     if match is None or match["name"] != error:

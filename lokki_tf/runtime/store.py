@@ -55,7 +55,8 @@ def client() -> Any:
     from botocore.config import Config
 
     retries = {"mode": "adaptive", "total_max_attempts": _ATTEMPTS}
-    return boto3.client("s3", config=Config(retries=retries))
+    # As many connections as threads: urllib3 warns of each that it closes.
+    return boto3.client("s3", config=Config(retries=retries, max_pool_connections=2 * _AT_ONCE))
 
 
 def read(uri: str, root: str | None = None) -> bytes:

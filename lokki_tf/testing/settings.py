@@ -85,8 +85,9 @@ def new_client(
         aws_access_key_id=given.get("AWS_ACCESS_KEY_ID", ACCESS_KEY),
         aws_secret_access_key=given.get("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
         aws_session_token=given.get("AWS_SESSION_TOKEN"),
-        # Otherwise some requests would be sent to hosts such as sync-127.0.0.1.
-        config=Config(inject_host_prefix=False),
+        # Otherwise some requests would be sent to hosts such as sync-127.0.0.1, and urllib3 would
+        # warn of connections that it closes while many threads read.
+        config=Config(inject_host_prefix=False, max_pool_connections=32),
     )
 
 

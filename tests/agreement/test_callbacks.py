@@ -297,6 +297,28 @@ def test_many_answers_have_room(together: bool, aws: LocalAws) -> None:
     assert there == {name: here[name] for name in ran.graph.terminals}
 
 
+def test_answers_that_are_too_large_together(aws: LocalAws) -> None:
+    """Each may have 256 KiB, but no state more: AWS fails where they meet, a local run before."""
+
+    @step(callback=True)
+    def one() -> Any:
+        """Ask."""
+
+    @step(callback=True)
+    def other() -> Any:
+        """Ask someone else."""
+
+    both = Pipeline("too-large", steps=[tell(one(), other())])
+    answers = {"one": "x" * 150_000, "other": "y" * 150_000}
+    with pytest.raises(BindingError, match="'one', 'other' have 300,004 bytes together") as caught:
+        both.local_run(answers=answers)
+    assert caught.value.place == both.definition.place
+    assert aws.run(both, answers=answers).error == "States.DataLimitExceeded"
+    enough = {**answers, "other": "y"}
+    assert aws.run(both, answers=enough).succeeded
+    both.local_run(answers=enough)
+
+
 def test_times_of_answers(aws: LocalAws) -> None:
     """A step that is not answered in time fails with AWS's error."""
 

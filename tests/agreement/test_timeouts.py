@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -157,6 +158,28 @@ def test_a_timeout_is_not_retried_by_other_names(deployment: Deployment, tmp_pat
     with pytest.raises(TimeoutError):
         Pipeline("another", steps=[by_another(str(tmp_path / "here"))]).local_run()
     assert {len(list(one.iterdir())) for one in tmp_path.iterdir()} == {1}
+
+
+@step(timeout_seconds=1, catch=True)
+def stubborn(number: int) -> int:
+    if number == 0:
+        signal.setitimer(signal.ITIMER_REAL, 0)  # so that only Lambda can end the call
+        time.sleep(20)
+    return number
+
+
+@step
+def texts(values: list[Any]) -> list[str]:
+    return [f"{one.error}: {one.message}" if one != 2 else str(one) for one in values]
+
+
+def test_what_only_lambda_ends_has_the_same_name(deployment: Deployment) -> None:
+    """It is ``TimeoutError`` with the same text; a batch that is ended fails with all its items."""
+    late = "TimeoutError: the call took longer than timeout_seconds"
+    batches = Pipeline("stubborn", steps=[texts(numbers().map(stubborn, batch_size=2))])
+    alone = Pipeline("stubborn-alone", steps=[texts([stubborn(0)])])
+    assert deployment.run(batches) == {"texts": [late, late, "2"]}
+    assert deployment.run(alone) == {"texts": [late]}
 
 
 def test_what_only_lambda_ends_is_retried_as_well() -> None:

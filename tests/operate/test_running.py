@@ -145,6 +145,7 @@ def test_ctrl_c_ends_following(standing: Folder, good: str) -> None:
     code, _, rest = standing.interrupt("run left", "start", "--wait", "--name", "left")
     assert (code, "Traceback" in rest) == (130, False), rest
     assert "run left continues in AWS: python pipeline.py show --run left" in rest
+    assert "Aborted" not in rest
 
 
 def test_logs_of_another_time_are_none(standing: Folder, good: str) -> None:

@@ -108,3 +108,25 @@ def test_a_handler_fetches_secrets_before_it_imports_anything(bench):
         ]
         last = "lambda_handler = lokki_runtime.secrets.fresh(lambda_handler)"
         assert source.endswith(f"\n\n{last}\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "severity"),
+    [
+        ("import polars_of_nobody.sub", "error"),
+        ("from polars_of_nobody import part", "error"),
+        ("try:\n    import polars_of_nobody\nexcept ImportError:\n    pass", "warning"),
+        ("import json, boto3\nfrom lokki_runtime import run", None),
+    ],
+)
+def test_packages_that_only_a_template_imports(bench, text, severity):
+    """They are reported with the template's line, unless the step declares them."""
+    template = Template(STEP_IN_LINE.replace("import pickle", text), "mine.py")
+    found = package(bench.cut("@step\ndef f():\n    return 1\n"), template=template).findings
+    if severity is None:
+        assert found == ()
+        return
+    (finding,) = found
+    assert (finding.severity, finding.rule) == (severity, "package-missing")
+    assert "polars_of_nobody" in finding.message
+    assert str(finding.place) == f"mine.py:{3 if severity == 'warning' else 2}"

@@ -61,6 +61,15 @@ def test_a_job_on_a_given_queue_needs_no_network_of_ours(tmp_path: Path) -> None
     assert {"AWS_REGION", "AWS_DEFAULT_REGION"} <= named
 
 
+def test_the_group_of_jobs_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a VPC of the user's, too; the provider does not replace a group for its description."""
+    (tmp_path / "lokki.toml").write_text('[aws.vpc]\nid = "vpc-1"\n')
+    monkeypatch.chdir(tmp_path)
+    (group,) = written(tmp_path, {})["resource"]["aws_security_group"].values()
+    assert group["description"] == "Batch jobs of a pipeline: out, never in"
+    assert group["lifecycle"] == {"ignore_changes": ["description"]}
+
+
 def test_the_machine_names_no_revision(tmp_path: Path) -> None:
     """An execution that began before a deployment submits the deployed job definition."""
     made = written(tmp_path, {})

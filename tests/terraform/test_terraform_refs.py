@@ -347,9 +347,9 @@ def test_settings_are_written_as_the_expression(
     assert function["role"] == "${aws_iam_role.runs.arn}"
     assert function["environment"]["variables"]["A"] == "${var.a}"
     assert function["environment"]["variables"]["B"] == "b"
-    assert made["aws_security_group"]["functions_security_group"]["vpc_id"] == (
-        "${module.net.vpc_id}"
-    )
+    group = made["aws_security_group"]["functions_security_group"]
+    assert group["vpc_id"] == "${module.net.vpc_id}"
+    assert group["description"] == "Lambda functions of a pipeline: out, never in"
     assert data["aws_subnets"]["subnets"]["filter"][0]["values"] == [
         *("${aws_subnet.a[0].id}", "subnet-1"),
     ]

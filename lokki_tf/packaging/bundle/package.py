@@ -13,14 +13,14 @@ from lokki_tf.model import Finding, Step
 from lokki_tf.model.terraform_refs import shown
 from lokki_tf.source.modules import HANDLER, RUNTIME
 
-from ..dependencies.third_party import installed_version
+from ..dependencies.third_party import installed_version, missing_packages
 from ..extract.cut import Cut
 from ..extract.differences import steady
 from ..extract.include import contents
 from ..findings import finding
 from ..zips import Zipped, content_hash
 from .runtime_files import runtime_files, stub_files
-from .template import Template, default_template, fill, own_names, with_secrets
+from .template import Template, default_template, fill, own_names, packages_of, with_secrets
 
 STUB = "lokki_tf/"
 HANDLER_FILE = f"{HANDLER}.py"
@@ -85,6 +85,11 @@ def package(cut: Cut, *, template: Template | None = None, routed: bool = False)
     if found and template == default_template():  # the error is in the code, not in the template
         what = f"its function, but the code that is cut is not valid Python: {found[0].message}"
         found = [] if broken else [finding("no_source", step.name, step.place, what=what)]
+    is_filled = not found
+    if is_filled:
+        own = {path.partition("/")[0].removesuffix(".py") for path in layout.files}
+        needed = (one for one in packages_of(template) if one.package not in own)
+        found = missing_packages(step, needed)
     runtime = runtime_files(
         condition=step.when is not None,
         routed=routed,
@@ -92,7 +97,7 @@ def package(cut: Cut, *, template: Template | None = None, routed: bool = False)
         polls=step.options.poll is not None,
         secrets=bool(step.options.secrets),
     )
-    if step.options.secrets and not found:
+    if step.options.secrets and is_filled:
         text = with_secrets(text, step.options.secrets)
     code = {HANDLER_FILE: text.encode(), **layout.files, **cut.metadata(), **runtime}
     lokki = cut.carrier.lokki

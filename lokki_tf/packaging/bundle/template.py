@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import builtins
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -20,7 +21,9 @@ from lokki_tf.errors import Place, TemplateError
 from lokki_tf.model import Finding
 from lokki_tf.source.index import index
 from lokki_tf.source.modules import RUNTIME
+from lokki_tf.source.origins import IN_LAMBDA
 
+from ..dependencies.third_party import Import
 from ..extract.cut import Layout
 from ..extract.pieces import POSTPONED
 from ..findings import finding
@@ -154,6 +157,24 @@ def own_names(template: Template) -> frozenset[str]:
     names = {node.id for node in nodes if isinstance(node, ast.Name)}
     names |= {node.arg for node in nodes if isinstance(node, ast.arg)}
     return frozenset((names | set(index(*tree.body).binds)) - set(dir(builtins)))
+
+
+@cache
+def packages_of(template: Template) -> tuple[Import, ...]:
+    """Return the packages that a template imports when it is imported itself."""
+    found = []
+    for statement in ast.parse(template.text).body:
+        optional = isinstance(statement, ast.Try)
+        for node in ast.walk(statement) if optional else (statement,):
+            place = Place(template.file, getattr(node, "lineno", 1))
+            names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names = [node.module]
+            for name in names:
+                package = name.partition(".")[0]
+                if package not in sys.stdlib_module_names | IN_LAMBDA | {RUNTIME}:
+                    found.append(Import(package, name, place, optional))
+    return tuple(found)
 
 
 def _postponed(text: str) -> str:

@@ -167,7 +167,8 @@ def add_base(scope: PipelineScope, content: Content, vpc: Vpc | None) -> Base:
     """
     plan, config = content.plan, content.config
     account = _account(scope)
-    network = Network.of(scope, vpc, account) if vpc else None
+    members = "Lambda functions" if plan.functions else "Batch jobs"
+    network = Network.of(scope, vpc, account, members) if vpc else None
     given = account.text(config.aws.artifact_bucket)
     bucket = given_bucket(scope, given) if given else _own_bucket(scope, content, account)
     permissions = permissions_of(plan, config, account, bucket.arn)

@@ -1,11 +1,11 @@
-"""Functions in a VPC."""
+"""Functions and jobs in a VPC."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.terraform.cdk import aws, value_of
+from lokki_tf.terraform.cdk import aws, core, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ def subnets_named(
 
 @dataclass(frozen=True, slots=True)
 class Vpc:
-    """A VPC for the functions.
+    """A VPC for the functions and jobs.
 
     Args:
         id: Its id.
@@ -54,13 +54,14 @@ class Network:
     config: dict[str, Any]
 
     @classmethod
-    def of(cls, scope: PipelineScope, vpc: Vpc, account: Account) -> Network:
+    def of(cls, scope: PipelineScope, vpc: Vpc, account: Account, of: str) -> Network:
         """Add a security group for outbound traffic, and find the subnets.
 
         Args:
             scope: The construct that contains the security group.
             vpc: The VPC.
             account: Has the values of references.
+            of: What is in the network, for people: ``Lambda functions``.
         """
         vpc_id = account.text(vpc.id)
         chosen = vpc.subnet_filter or [
@@ -72,8 +73,10 @@ class Network:
         group = aws.security_group.SecurityGroup(
             scope,
             scope.resource_id("functions_security_group"),
-            description="Lambda functions of a pipeline: out, never in",
+            description=f"{of} of a pipeline: out, never in",
             vpc_id=vpc_id,
+            # AWS replaces a group whose description changes, which jobs and functions use.
+            lifecycle=core.TerraformResourceLifecycle(ignore_changes=["description"]),
             egress=[
                 aws.security_group.SecurityGroupEgress(
                     description="what the steps connect to",
