@@ -35,7 +35,7 @@ _APPLIED = tuple(
         *("terraform/test_images", "terraform/test_roles", "terraform/test_settings"),
         *("terraform/test_alarms", "terraform/test_stages", "terraform/test_terraform_refs"),
         *("terraform/test_triggers", "terraform/test_started_refs"),
-        "agreement/test_included_routes",
+        *("agreement/test_included_routes", "agreement/test_routed_nodes"),
     )
 )
 """Modules whose tests share what one `terraform apply` creates, and so one worker."""

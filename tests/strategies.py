@@ -825,6 +825,26 @@ def routed(
     return pipe, given, {node.name: draw(replies) for node in pipe.definition.asking}
 
 
+@st.composite
+def routed_nodes(draw: st.DrawFn) -> tuple[Pipeline, dict[str, Any], dict[str, Any]]:
+    """A routed pipeline that is a node of a graph, perhaps in a map, or caught."""
+    pipe, given, replies = draw(routed(started=True, answered=True))
+    script = given["script"]
+    caught = draw(st.sampled_from([{}, {"catch": True}, {"catch": (KeyError, ValueError)}]))
+    form = draw(st.sampled_from(["result", "parameter", "distributed", "inline"]))
+    parameters = {}
+    if form == "result":
+        call = pipe(script=library.echo(script), **caught)
+    elif form == "parameter":
+        call, parameters = pipe(script=Parameter("script", list), **caught), {"script": script}
+    else:
+        items = library.listing(script, script[1:], ["0"])
+        call = items.map(pipe, mode=form, **caught).agg(library.echo)
+    pipeline = Pipeline("around", steps=[library.echo(call), library.echo(script)])
+    assume(all(finding.severity != "error" for finding in pipeline.check()))
+    return pipeline, parameters, {f"{pipe.name}-{name}": one for name, one in replies.items()}
+
+
 def _is_answered_later(context: Any) -> Any:
     if context.attempt < 3:
         raise KeyError

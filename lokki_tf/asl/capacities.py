@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.model import Map, Output, Wait, whole
 from lokki_tf.model.retries import DEATHS, TIMEOUTS, lists_all
+from lokki_tf.runtime.routes import LARGEST
 
 from . import quotas
 from .literals import REF_BYTES
 from .payloads import Payloads, count_refs, references_in, with_paths
+from .quotas import CAUSE_BYTES
 from .references import Reference
 from .scopes import Fork, Loop, Scope, handed_out
 from .sizes import Capacity, parameter_bytes
+from .walks import EVENT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
 _RESULT_OVERHEAD = 2_048  # lambda:invoke's additions to the payload: status, headers
 _MARGIN = 1_024  # names, braces and commas that Step Functions may write differently
 _ITEM_OVERHEAD = 400  # index, item path and run of an item
-CAUSE_BYTES = 34_000  # an error and its cause, of at most 32,768 characters
 SHORT_CAUSE_BYTES = 10_000  # the same of an error that the runtime reports, see runtime.failure
 ROOM = quotas.STATE_BYTES - _MARGIN
 BATCH_BYTES = ROOM // 2  # bytes of a batch's items; AWS makes batches smaller to stay below it
@@ -140,7 +142,11 @@ def _of_task(
             continue  # the items of a batch have one limit together
         taken[_name_of(reference, maps)] += batch if reference.home == own else 1
     given = name in payloads.given
+    skeleton += payloads.walks.get(name, 0)
     yield Capacity(f"the input of {name!r}", ROOM - skeleton, taken, given)
+    if name in payloads.walks and "context" in payload:
+        what = f"the input of the steps of {name!r}"
+        yield Capacity(what, ROOM - EVENT_BYTES - LARGEST, Counter(), given)
     result = Counter({name: batch}) + inline
     yield Capacity(f"the result of {name!r}", ROOM - _RESULT_OVERHEAD, result)
 

@@ -16,6 +16,7 @@ from lokki_tf.errors import LimitError
 
 from . import jobs, quotas, retries, starts
 from .jobs import raises_error
+from .walks import Branch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -158,7 +159,9 @@ def _loops(scope: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _events(scope: Mapping[str, Any]) -> int:
-    """Return the events on the longest path through an acyclic scope, without items of maps."""
+    """Return the events on the longest path through a scope, without items of maps."""
+    if isinstance(scope, Branch):
+        return scope.events
     states = scope["States"]
     known: dict[str, int] = {}
     waiting = [scope["StartAt"]]

@@ -38,6 +38,7 @@ from .literals import STORE_VARIABLE, Literals
 from .references import Reference, shared
 from .retries import Rules
 from .text import RefTemplate, Template
+from .walks import asking, left_out
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -68,6 +69,8 @@ class Payloads:
         batches: From each map to the number of items that a call receives.
         jobs: Nodes that run as jobs of Batch.
         starts: Nodes that start other pipelines.
+        walks: From each node that is a routed pipeline to the bytes that events of its steps have
+            beside its arguments.
         until: From each wait until a time that exists only later to that time.
         limited: From each map to the parameter that limits its items, if there is one.
     """
@@ -85,6 +88,7 @@ class Payloads:
     batches: dict[str, int] = field(default_factory=dict)
     jobs: set[str] = field(default_factory=set)
     starts: set[str] = field(default_factory=set)
+    walks: dict[str, int] = field(default_factory=dict)
     until: dict[str, Reference | Parameter] = field(default_factory=dict)
     limited: dict[str, Parameter] = field(default_factory=dict)
     datasets: Datasets = field(init=False)
@@ -137,6 +141,8 @@ class Payloads:
                     self.jobs.add(node.name)
                 if node.step.starts is not None:
                     self.starts.add(node.name)
+                if node.step.routed is not None:
+                    self.walks[node.name] = left_out(node)
                 self.of_tasks[node.name] = self._payload(node, around, graph)
                 is_first = not around and begun.issuperset(node.predecessors)
                 if is_first and self.outer is None:
@@ -209,8 +215,10 @@ class Payloads:
         if node.when is not None:
             payload["when"] = node.when.taken
         payload |= poll_fields(node.retry)
-        asking = node.step in self.context or node.step.condition in self.context
-        if asking or node.step.options.callback:
+        asks = node.step in self.context or node.step.condition in self.context
+        if node.step.routed is not None:
+            asks = bool(asking(node, self.context))
+        if asks or node.step.options.callback:
             payload["context"] = self._context(node, around)
         if node.name in self.literals.of_main:
             payload["main"] = self.main

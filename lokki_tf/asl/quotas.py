@@ -16,3 +16,4 @@ JOB_NAME_LENGTH = 128  # of a job, and of a job definition
 JOB_ID_LENGTH = 36
 EXECUTION_NAME_LENGTH = 80
 BUCKET_NAME_LENGTH = 63
+CAUSE_BYTES = 34_000  # an error and its cause, of at most 32,768 characters

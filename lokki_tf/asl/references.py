@@ -89,7 +89,8 @@ def reference_bytes(node: Node, pipeline: str) -> int:
     name = len(f".{PICKLE}") + DIGEST_LENGTH
     if node.step.is_job:
         name = min(len(node.name), _NAME_LENGTH) + len(f"..{ANSWER}") + JOB_ID_LENGTH
-    folder = STARTS if node.step.starts else node.step.name
+    names = [one.name for one in node.step.with_code]
+    folder = max([STARTS, *names] if node.step.routed else names or [STARTS], key=len)
     return around + len(str(pipeline)) + len(folder) + name
 
 

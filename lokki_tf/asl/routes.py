@@ -20,7 +20,6 @@ from lokki_tf.runtime.routes import LARGEST, TooManySteps
 from lokki_tf.runtime.started import LARGEST as MOST_STARTED
 
 from . import quotas
-from .capacities import CAUSE_BYTES
 from .cleanups import CleanupStates, add_cleanup
 from .contexts import context_fields, poll_fields
 from .jobs import error_event, job_states, raising, reading
@@ -39,6 +38,7 @@ from .starts import (
 from .starts import error_event as error_event_of
 from .text import Template
 from .waits import waiting_times
+from .walks import EVENT_BYTES, Inside
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -50,15 +50,16 @@ INLINE_BYTES = 16_384
 END = "The end"
 _LAST = "lokki_last"
 """The variable with the latest state, which the cleanup step reads."""
-_PAYLOAD_BYTES = 16_384
-"""Bytes of a payload without the state and the input: names of the next steps and of errors."""
 
 MOST_INCLUDED = 110_000
 """Bytes of the result of an included pipeline, which a function receives beside the state."""
 MOST_GIVEN = 64_000
 """Bytes of the parameters of an included pipeline, which are in a state beside the state."""
 
-_OF_ANSWERS = ("format", "run.$", "node", "store", "route", "input.$", "state.$", "taken.$")
+_OF_ANSWERS = (
+    *("format", "run.$", "place.$", "node", "store", "route", "input.$", "state.$", "taken.$"),
+    *("call.$", "returns", "returns.$"),
+)
 """Fields of a step's event that adding its answer requires."""
 
 
@@ -89,6 +90,8 @@ def route_states(
     context: Collection[Step] = (),
     machines: Mapping[TextOrRef, str] = MappingProxyType({}),
     include: Compile | None = None,
+    inside: Inside | None = None,
+    taken: set[str] | None = None,
 ) -> tuple[dict[str, Any], int, Mapping[str, bytes], CleanupStates | None, str | None]:
     """Return the states of a routed pipeline, with the first one, and the limit of its input.
 
@@ -99,6 +102,8 @@ def route_states(
         context: Steps whose code names ``run_context``.
         machines: The placeholders for ARNs of started state machines.
         include: Compiles included pipelines.
+        inside: What holds for the pipeline if it is a node of a graph.
+        taken: Names of other states, to which those of the pipeline are added.
 
     Returns:
         ``StartAt`` and ``States``; the most bytes that an execution's input may have, as compact
@@ -106,9 +111,13 @@ def route_states(
         the cleanup step, if there is one; and the state that takes a slot, if there is one.
     """
     assert definition.routes is not None
-    compiler = _Compiler(definition, definition.routes, functions, main, context, machines, include)
+    compiler = _Compiler(
+        definition, definition.routes, functions, main, context, machines, include, inside, taken
+    )
     made = compiler.states()
-    check = add_check(definition, made, [definition.routes.start], compiler.own_name)
+    check = None
+    if inside is None:
+        check = add_check(definition, made, [definition.routes.start], compiler.own_name)
     return made, compiler.most_input, compiler.literals.objects, compiler.cleanup, check
 
 
@@ -122,6 +131,8 @@ class _Compiler:
         context: Collection[Step],
         machines: Mapping[TextOrRef, str],
         include: Compile | None,
+        inside: Inside | None,
+        taken: set[str] | None,
     ) -> None:
         self.definition = definition
         self.routes = routes
@@ -129,17 +140,26 @@ class _Compiler:
         self.main = main
         self.context = context
         self.machines = machines
-        self.literals = Literals()
-        self.taken = {route.step.name for route in routes.routes}
+        self.inside = inside
+        self.literals = Literals() if inside is None else inside.literals
+        self.taken = set() if taken is None else taken
+        names = {one.name: one.name for one in routes.routes}
+        if inside is not None:
+            names = {one: self.own_name(f"{inside.node}.{one}") for one in names}
+        self.names = names
+        """The names of states, by those with which steps lead to them."""
+        self.taken |= {*names.values()}
         self.taken |= {node.name for node in definition.graph.every()}
         self.included: dict[Step, Included] = {}
         self.cleanup: CleanupStates | None = None
         if definition.cleanup is not None:
             self.taken.add(definition.cleanup.name)
             self.cleanup = CleanupStates.of(definition.cleanup.name, self.own_name)
-        self.again = self.own_name(f"{routes.start} again")
+        self.again = self.own_name(f"{self._named(routes.start)} again")
         self.end = self.own_name(END)
-        self.waits = {target: self.own_name(f"Wait before {target}") for target in self._waited()}
+        self.waits = {
+            target: self.own_name(f"Wait before {self._named(target)}") for target in self._waited()
+        }
         caught = dict.fromkeys(
             target for one in self._reachable_routes() for target, _ in one.catches
         )
@@ -150,10 +170,15 @@ class _Compiler:
                 for one in self._reachable_routes()
                 if one.step.includes is not None
             }
-        self.failed = {name: self.own_name(f"{name} after a failure") for name in caught}
+        self.failed = {
+            name: self.own_name(f"{self._named(name)} after a failure") for name in caught
+        }
         self.entries = {
             name: self._entry(name, routes.by_name[step].step) for name, step in self._visits()
         }
+
+    def _named(self, name: str) -> str:
+        return self.names.get(name, name)  # a check reports missing ones
 
     def _entry(self, name: str, step: Step) -> str:
         """Return the first state of a step: of a job, the one that writes its event."""
@@ -165,14 +190,15 @@ class _Compiler:
         reached = self._reachable_routes()
         states: dict[str, Any] = {}
         for route in self.routes.routes:
-            if route.step.name == self.routes.start:
-                self._add(states, route, route.step.name, first=True)
+            name = self.names[route.name]
+            if route.name == self.routes.start:
+                self._add(states, route, name, first=True)
                 if any(self.routes.start in one.targets for one in reached):
                     self._add(states, route, self.again, first=False)
-            elif any(route.step.name in one.targets for one in reached):
-                self._add(states, route, route.step.name, first=False)
-            if route.step.name in self.failed and route in reached:
-                self._add(states, route, self.failed[route.step.name], first=False, failed=True)
+            elif any(route.name in one.targets for one in reached):
+                self._add(states, route, name, first=False)
+            if route.name in self.failed and route in reached:
+                self._add(states, route, self.failed[route.name], first=False, failed=True)
         for target in dict.fromkeys(target for route in reached for target in route.waits):
             following = self._state_of(target)
             wait = {"Type": "Wait", "SecondsPath": "$.after", "Next": following}
@@ -182,7 +208,7 @@ class _Compiler:
                 {"Type": "Succeed"} if self.cleanup is None else {"Type": "Pass", **self._ending()}
             )
             states[self.end] = {**end, "OutputPath": "$.result"}
-        state_machine = {"StartAt": self.entries[self.routes.start], "States": states}
+        state_machine = {"StartAt": self.entries[self._named(self.routes.start)], "States": states}
         if self.cleanup is not None:
             states[self.cleanup.done] = self._clean_up()
             none = {"state": {"given.$": "$$.Execution.Input"}}
@@ -218,7 +244,7 @@ class _Compiler:
         """Return the most bytes of an execution's input that fit into all payloads with it."""
         asked = self.cleanup is not None or any(map(self._takes_input, self.routes.routes))
         first = self.routes.by_name.get(self.routes.start)
-        room = quotas.STATE_BYTES - _PAYLOAD_BYTES - CAUSE_BYTES * bool(self.failed)
+        room = quotas.STATE_BYTES - EVENT_BYTES - quotas.CAUSE_BYTES * bool(self.failed)
         # After a failure of the first step, the input itself is the state.
         twice = self.cleanup is not None or (asked and first is not None and first.catches)
         most = [room - LARGEST * asked, room // 2 if twice else room]
@@ -237,7 +263,7 @@ class _Compiler:
 
     def _visits(self) -> list[tuple[str, str]]:
         """Yield the states of steps, each with the step's name."""
-        names = [(route.step.name, route.step.name) for route in self.routes.routes]
+        names = [(self.names[route.name], route.name) for route in self.routes.routes]
         names += [
             (state, step) for step, state in self.failed.items() if step in self.routes.by_name
         ]
@@ -331,7 +357,7 @@ class _Compiler:
         for target, names in caught:
             title = self.own_name(f"Failure of {name}: {target}")
             failure = {"failed.$": "$" if first else "$.failed", "step": route.step.name}
-            given = {"state": {"given.$": "$$.Execution.Input"}, "taken": 1}
+            given = {"state": self._given(), "taken": 1}
             later = {"state.$": "$.state", "taken.$": "States.MathAdd($.taken, 1)"}
             states[title] = {
                 "Type": "Pass",
@@ -346,8 +372,8 @@ class _Compiler:
         self, states: dict[str, Any], route: Route, name: str, *, first: bool
     ) -> dict[str, Any]:
         """Return the state that reads a job's next step, which Batch does not return."""
-        node, title = route.step.name, self.own_name(f"Answer of {name}")
-        added, catch = raising(name, error_event(node, node, None), self.taken)
+        node, title = self.names[route.name], self.own_name(f"Answer of {name}")
+        added, catch = raising(name, error_event(route.step.name, node, None), self.taken)
         selecting, found = reading()
         states[name] |= {**selecting, "Catch": catch, "Next": title}
         for state in added.values():
@@ -395,7 +421,7 @@ class _Compiler:
         payload = _without_handling(payload)
         update = {"update": started.result, "next": started.next}
         placeholder = self.machines[started.machine]
-        event = error_event_of(route.step.name, started)
+        event = error_event_of(self.names[route.name], started)
         title, entry = self.own_name(f"Result of {name}"), self.entries[name]
         added, catch = raising(name, event, self.taken, STARTS_PLACEHOLDER, COMMENT)
         begun = started_state(name, started, rules, placeholder)
@@ -473,7 +499,7 @@ class _Compiler:
         return cast("dict[str, Any]", states[title])
 
     def _state_of(self, target: str) -> str:
-        name = self.again if target == self.routes.start else target
+        name = self.again if target == self.routes.start else self._named(target)
         return self.entries.get(name, name)
 
     def _task(self, route: Route, payload: dict[str, Any]) -> dict[str, Any]:
@@ -503,13 +529,15 @@ class _Compiler:
         step = route.step
         sent["seconds"] = step.options.timeout_seconds
         rules, placeholder = self._rules(route), self.functions[step]
-        name = step.name
-        return job_states(self.definition.name, name, name, None, rules, placeholder, sent)
+        pipeline = self.definition if self.inside is None else self.inside.around
+        node = self.names[route.name]
+        return job_states(pipeline.name, step.name, node, None, rules, placeholder, sent)
 
     def _rules(self, route: Route) -> Rules:
         catches, step = tuple(errors for _, errors in route.catches), route.step
         if step.includes is None:
-            return Rules(step.options.retry, self.main, catches, step.is_job)
+            around = () if self.inside is None else self.inside.listed
+            return Rules(step.options.retry, self.main, catches, step.is_job, around)
         nodes = list(self.definition.included(step).graph.walk())
         around = nodes[0].around if nodes else ()
         return Rules((), self.main, catches, any(one.step.is_job for one in nodes), around)
@@ -525,15 +553,19 @@ class _Compiler:
             **({"asks": True} if route.takes_input else {}),
             **({"waits": True} if route.waits else {}),
         }
+        if self.inside is not None:
+            ways["name"] = route.name
         payload = self._begun(step, self._rules(route), {"route": ways})
         payload |= poll_fields(step.options.retry)
         if step.options.callback:
             payload["inline"] = LARGEST  # the most bytes of an answer
-        if route.catches:
+        if route.catches or (self.inside is not None and self.inside.listed):
             payload["caught"] = True
         if failed and FAILURE in route.takes:
             payload["failure.$"] = "$.failure"
         payload |= self._context(step)
+        if self.inside is not None:
+            return payload | self._within(self.inside, route, first=first)
         if first or self._takes_input(route):
             payload["input.$"] = "$$.Execution.Input"
         if first and not route.takes_more:
@@ -544,13 +576,28 @@ class _Compiler:
             payload |= {"state.$": "$.state", "taken.$": "$.taken"}
         return payload
 
+    def _within(self, inside: Inside, route: Route, *, first: bool) -> dict[str, Any]:
+        """Return the fields of a step's event for a pipeline that is a node."""
+        state = {"state.$": "$.state", "taken.$": "$.taken"}
+        return {
+            **({} if first else state),
+            **(inside.arguments if first or route.takes_input else {}),
+            **(inside.result if route.ends else {}),
+        }
+
+    def _given(self) -> dict[str, Any]:
+        """Return the state after an error of the first step."""
+        if self.inside is None:
+            return {"given.$": "$$.Execution.Input"}
+        return self.inside.arguments
+
     def _begun(self, step: Step, rules: Rules, own: Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields that the events of all steps have, and some of their own."""
         reported = rules.reported()
         return {
             "format": FORMAT,
-            "run.$": "$$.Execution.Name",
-            "node": step.name,
+            **({"run.$": "$$.Execution.Name"} if self.inside is None else self.inside.run),
+            "node": self._named(step.own_name),
             "store": Template(f"${{{STORE_VARIABLE}}}"),
             "inline": INLINE_BYTES,
             **own,
@@ -559,8 +606,11 @@ class _Compiler:
 
     def _context(self, step: Step) -> dict[str, Any]:
         fields: dict[str, Any] = {}
+        token = step.options.callback
+        if self.inside is not None:
+            asks = step in self.context or token
+            return self.inside.context_of(step) if asks else {}
         if step in self.context:
-            token = step.options.callback
             fields["context"] = context_fields(
                 self.definition, self.literals, step, is_job=step.is_job, token=token
             )

@@ -48,6 +48,7 @@ from .waits import (
     time_state,
     waiting_times,
 )
+from .walks import Branch, assigning, inside_of, parallel_state
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from lokki_tf.model import AnyNode, Definition, FlowParameter, Routes, Step, TextOrRef
 
     from .sizes import Capacity
+    from .walks import Inside
 
 _TEMPLATE_NAMES = {
     *(STORE_VARIABLE, BUCKET_VARIABLE, PREFIX_VARIABLE, "partition"),
@@ -167,6 +169,7 @@ class _Compiler:
     started: dict[str, tuple[dict[str, Any], ...]] = field(default_factory=dict)
     answered: set[str] = field(default_factory=set)  # nodes that are answered from outside
     instants: set[str] = field(default_factory=set)  # nodes until whose results others wait
+    walks: dict[str, Inside] = field(default_factory=dict)  # nodes that are routed pipelines
     inside: list[tuple[_Compiler, list[Map], dict[str, Any]]] = field(default_factory=list)
     payloads: Payloads = field(init=False)
     reserved: dict[str, int] = field(init=False)  # bytes of failures, by caught nodes
@@ -411,13 +414,17 @@ class _Compiler:
             for name, node in self.nodes.items()
             if any(not (one.is_item and one.name in read) for one in references_in(payloads[name]))
             or has_stored_literal(payloads[name])
-            for step in (node.step, node.step.condition)
-            if step is not None and step.starts is None
-        )
+            for step in (*node.step.with_code, node.step.condition)
+            if step is not None
+        ) | {step for node in self.source.graph.routed for step in node.step.with_code}
 
     # States.
 
     def _states(self, scope: Scope) -> dict[str, Any]:
+        for node in (self.nodes[one] for one in scope.parts if one in self.payloads.walks):
+            sent = {**self._sent(node, scope), **self._inline(node, scope)}
+            literals, around = self.payloads.literals, self.outer or self.source
+            self.walks[node.name] = inside_of(node, sent, literals, around, scope.map)
         titles = [self._state_name(part) for part in scope.parts]
         entries = [self._entry(name, part) for name, part in zip(titles, scope.parts, strict=True)]
         following = [*entries[1:], None]
@@ -472,6 +479,8 @@ class _Compiler:
                 states[entry] = writing
             states |= added
             raising_states = [*added, *([entry] if conditional else ())]
+        if entry != name and node is not None and node.step.routed is not None:
+            states[entry] = assigning(self.walks[name])
         if node is not None and node.step.starts is not None:
             start = self._start(node, name, entry)
             states |= start
@@ -517,6 +526,8 @@ class _Compiler:
         if isinstance(part, str) and part in self.payloads.starts:
             prepared = self._is_prepared(part)
             return self._own_name(f"Parameters of {part}") if prepared else part
+        if part in self.payloads.walks and self.walks[name].variable is not None:
+            return self._own_name(f"Arguments of {name}")
         if part not in self.payloads.jobs:
             return name
         what = "Condition" if part in self.variables else "Event"
@@ -641,6 +652,8 @@ class _Compiler:
             "Type": "Task",
             **({"Comment": description} if description else {}),
         }
+        if node.step.routed is not None:
+            return self._walk(node, self.walks[node.name])
         sent, rules = self._sent(node, scope), Rules.of(node, self.main)
         if node.step.starts is not None:
             preparing, begun, made = starts.starting(
@@ -670,6 +683,22 @@ class _Compiler:
             "Parameters": function,
             "Retry": retriers,
         }
+
+    def _walk(self, node: Node, inside: Inside) -> dict[str, Any]:
+        """Return the state that runs a routed pipeline."""
+        definition, routes = node.routed, node.routes
+        assert routes is not None
+        made, *_ = route_states(
+            definition,
+            self.functions,
+            self.main,
+            self.context,
+            self.machines,
+            inside=inside,
+            taken=self.names,
+        )
+        events = refuse_long_walks(made, routes, node.place)
+        return parallel_state(definition.name, Branch(made, events))
 
     def _sent(self, node: Node, scope: Scope) -> dict[str, Any]:
         """Return the event of a node, without the limit of its result."""
@@ -766,6 +795,8 @@ class _Compiler:
             return {} if value is None else {part: f"${scope.variable(value.node)}"}
         if isinstance(part, str) and part in self.answered:
             return {part: {"value.$": "$"}}  # data from outside, of any form
+        if isinstance(part, str) and part in self.walks:
+            return {part: "$[0]"}
         if isinstance(part, str):
             of_job = part in self.payloads.jobs
             return {part: job_result(self._layouts_of(part)) if of_job else "$.Payload"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -91,7 +91,7 @@ def built(ends: Iterable[NodeSpec]) -> Built:
         CycleError: If calls depend on each other.
     """
     builder = _Builder(list(ends))
-    return Built(builder.graph(None), declarations(builder.declared), _limits(builder.boxes))
+    return Built(builder.graph(None), declarations(builder.declared), _limits(builder))
 
 
 def ends_in(
@@ -106,7 +106,7 @@ def ends_in(
     """
     builder = _Builder(list(ends))
     names = [builder.names[one] for one in ends]
-    return builder.graph(None), names, _limits(builder.boxes)
+    return builder.graph(None), names, _limits(builder)
 
 
 def called_last(ends: Iterable[NodeSpec], call: CallSpec) -> tuple[Node, list[FlowParameter]]:
@@ -412,9 +412,15 @@ def _boxes(made: Iterable[NodeSpec]) -> dict[Box, tuple[str, ...]]:
     return found
 
 
-def _limits(boxes: Mapping[Box, tuple[str, ...]]) -> tuple[UnusedLimit, ...]:
+def _limits(builder: _Builder) -> tuple[UnusedLimit, ...]:
+    found = [
+        (".".join(names), box.timeout_seconds, box.place) for box, names in builder.boxes.items()
+    ]
+    found += [
+        (builder.names[one], one.step.routed.timeout_seconds, one.place)
+        for one in builder.made
+        if isinstance(one, CallSpec) and one.step.routed is not None
+    ]
     return tuple(
-        UnusedLimit(".".join(names), box.timeout_seconds, box.place)
-        for box, names in boxes.items()
-        if box.timeout_seconds is not None
+        UnusedLimit(name, seconds, place) for name, seconds, place in found if seconds is not None
     )

@@ -22,6 +22,7 @@ from lokki_tf.model import (
 
 from .arguments import argument
 from .locations import location_of
+from .options import caught_errors
 from .parameters import accepts
 from .specs import (
     Box,
@@ -56,6 +57,7 @@ class SubPipeline:
         parameters: Its parameters.
         kind: What it is called in messages.
         timeout_seconds: The limit of its duration, which has no effect in another pipeline.
+        routed: Of a routed pipeline, which has no calls: the step that runs it.
     """
 
     name: str
@@ -63,6 +65,7 @@ class SubPipeline:
     parameters: tuple[FlowParameter, ...]
     kind: str = "pipeline"
     timeout_seconds: int | None = None
+    routed: Step | None = None
 
 
 def inlined(
@@ -72,24 +75,45 @@ def inlined(
     place: Place,
     body: MapSpec | None = None,
 ) -> tuple[NodeSpec, ...]:
-    """Return the ends of a copy of a pipeline's calls.
+    """Return the ends of a copy of a pipeline's calls; of a routed pipeline, one call.
 
     Args:
         sub: The pipeline.
         args: Values of its first parameters: values, placeholders or specs.
-        kwargs: Values of its parameters, by name.
+        kwargs: Values of its parameters, by name; of a routed pipeline, also ``catch=``.
         place: Source location of the call.
         body: The map whose body contains the call.
 
     Raises:
         BindingError: If a value is missing, unknown, given twice or of the wrong type.
     """
+    if sub.routed is not None:
+        return (_called(sub, sub.routed, args, kwargs, place, body),)
     box = Box(sub.name, place, timeout_seconds=sub.timeout_seconds)
     copier = _Copier(_bound(sub, args, kwargs, place), box, body)
     ends = tuple(copier.copies(sub.ends))
     inside = dict.fromkeys(one for one in copier.made.values() if one.body is body)
     box.firsts = [one for one in inside if inside.keys().isdisjoint(needs_of(one))]
     return ends
+
+
+def _called(
+    sub: SubPipeline,
+    step: Step,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    place: Place,
+    body: MapSpec | None,
+) -> CallSpec:
+    """Return the call of a routed pipeline, whose first step has the defaults of its parameters."""
+    given, catch = dict(kwargs), step.options.catch
+    if "catch" in given and all(one.name != "catch" for one in sub.parameters):
+        catch = caught_errors(given.pop("catch"), place)
+    bound = _bound(sub, args, given, place)
+    named = {one.name for one, _ in zip(sub.parameters, args, strict=False)} | {*given}
+    values = {name: value for name, value in bound.items() if name in named}
+    own = renamed(step, sub.name)
+    return CallSpec(own, place, kwargs=values, body=body, catch=catch)
 
 
 def _bound(
@@ -301,5 +325,10 @@ def _inside(value: Literal | Group, key: Key) -> Argument:
 
 @cache
 def renamed(step: Step, name: str) -> Step:
-    """Return a step under another name, the same one for the same name."""
+    """Return a step under another name, the same one for the same name.
+
+    The names of the steps of a routed pipeline begin with the name.
+    """
+    if step.routed is not None:
+        step = step.inside(lambda one: renamed(one, f"{name}-{one.own_name}"))
     return replace(step, name=name, written=step.own_name, condition=None)

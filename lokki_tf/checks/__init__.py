@@ -75,6 +75,8 @@ def check_definition(definition: Definition) -> list[Finding]:
     found = [finding for rule in RULES for finding in rule(_alone(definition))]
     for step in definition.inclusions:
         found += check_definition(definition.included(step))
+    for node in definition.graph.routed:
+        found += check_definition(node.routed)
     if definition.inclusions:
         found += names.check(definition)
     return list(dict.fromkeys(found))

@@ -38,6 +38,15 @@ def _of_graph(graph: Graph, *, batch: bool) -> Iterator[Finding]:
         elif isinstance(node, Wait):
             if node.until is not None and _is_answer(graph, node.until):
                 yield _finding(node, "wait(until=…) waits until", "which only a step can check")
+        elif batch and node.step.routed is not None:
+            yield Finding(
+                "batch",
+                f"pipeline {node.step.own_name!r}, whose steps return their next steps, is in a "
+                "map with batch_size, where each item may need other steps",
+                node.place,
+                "remove batch_size= from the map",
+                error=OptionError,
+            )
         elif node.step.starts is not None:
             yield from _of_start(node, node.step.starts.name, batch=batch)
         elif batch and node.step.options.callback:

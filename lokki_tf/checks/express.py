@@ -7,6 +7,7 @@ and ``.waitForTaskToken``), and has no Distributed Maps.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from lokki_tf.model.retries import Poll
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lokki_tf.model import AnyNode, Definition, Graph
+    from lokki_tf.model import AnyNode, Definition, Graph, Routes
 
 RULE = "express"
 LONGEST = 300
@@ -98,6 +99,9 @@ def _of_node(node: AnyNode) -> Iterator[Finding]:
             f"{_REMEDY}, or wait less",
             error=LimitError,
         )
+    elif isinstance(node, Node) and node.routes is not None:
+        for one in node.routes.routes:
+            yield from _of_node(replace(node, step=one.step, retry=one.step.options.retry))
     elif isinstance(node, Node):
         step = node.step
         if step.is_job:
@@ -158,6 +162,8 @@ def _most_seconds(node: AnyNode) -> int:
         return _longest_path(node.body, _most_seconds)
     if isinstance(node, Wait):
         return _ANY if node.seconds is None else node.seconds
+    if node.routes is not None:
+        return _most_seconds_of(node, node.routes)
     limit, total = node.step.options.timeout_seconds, 0
     total += limit + _polls_for(node)
     for one in node.retry:
@@ -166,3 +172,18 @@ def _most_seconds(node: AnyNode) -> int:
             if total >= _ANY:
                 return _ANY
     return total
+
+
+def _most_seconds_of(node: Node, routes: Routes) -> int:
+    """Return the seconds of a routed pipeline whose steps all take as long as the longest one."""
+    uses = (replace(node, step=one, retry=one.options.retry) for one in routes.steps)
+    longest = max(map(_most_seconds, uses), default=0)
+    waits = any(one.after for route in routes.routes for one in route.transitions)
+    return _ANY if waits else min(_ANY, longest * _longest_walk(routes))
+
+
+def _longest_walk(routes: Routes) -> int:
+    """Return how many steps a run has at most."""
+    if any(routes.repeats(one.name) for one in routes.routes):
+        return routes.limit
+    return min(routes.limit, len(routes.routes))

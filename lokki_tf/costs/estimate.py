@@ -346,7 +346,7 @@ def _may_batch(one: Map) -> bool:
         or node.step.is_job
         or node.step.options.callback
         or node.step.options.poll is not None
-        or node.step.starts is not None
+        or not node.step.has_code
         for node in one.body.every()
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .boxes import Drawn, Stack, names_of, node_of
 from .characters import clipped
-from .notes import notes_of
+from .notes import notes_of, routes_in
 from .status import format_items, format_outcomes, outcome_of
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ class Contents:
 
     def notes(self, drawn: Drawn) -> tuple[str, ...]:
         """Return the lines below a box's name."""
+        node = node_of(drawn)
+        return (*self.facts(drawn), *(() if node is None else routes_in(node)))
+
+    def facts(self, drawn: Drawn) -> tuple[str, ...]:
+        """Return the lines below a box's name, without the steps of a routed pipeline."""
         node = node_of(drawn)
         notes: list[str] = []
         if isinstance(drawn, Stack) and drawn.custom_names:

@@ -5,17 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from lokki_tf.model import Dataset, EventPattern, Map, PipelineDone, S3Created, Schedule, Step, Wait
+from lokki_tf.model import (
+    Dataset,
+    EventPattern,
+    Map,
+    Node,
+    PipelineDone,
+    S3Created,
+    Schedule,
+    Step,
+    Wait,
+)
 from lokki_tf.model.durations import duration
 
 from .characters import clipped
 from .status import format_count
 
 if TYPE_CHECKING:
-    from lokki_tf.model import AnyNode, Definition, TerraformRef, Trigger
+    from lokki_tf.model import AnyNode, Definition, Route, TerraformRef, Trigger
     from lokki_tf.model.retries import ErrorType
 
-_LONGEST = 60
+_LONGEST, _MOST_ROUTES = 60, 8
 _BUSY = {"queue": "others wait", "skip": "others are skipped", "fail": "others fail"}
 
 
@@ -111,3 +121,20 @@ def _pattern(trigger: EventPattern) -> str:
         for one in values
     ]
     return ", ".join(texts) or str(dict(trigger.pattern))
+
+
+def routes_in(node: AnyNode) -> tuple[str, ...]:
+    """Return a line for each step of a routed pipeline, with the steps that can follow.
+
+    Args:
+        node: The node; others than routed pipelines have no such lines.
+    """
+    routes = [*node.visits.values()] if isinstance(node, Node) else []
+    lines = [_way(one) for one in routes[:_MOST_ROUTES]]
+    more = len(routes) - len(lines)
+    return tuple(clipped(one, _LONGEST) for one in [*lines, *([f"… {more} more"] if more else [])])
+
+
+def _way(route: Route) -> str:
+    following = [*route.reaches, *(["the end"] if route.ends and route.reaches else [])]
+    return f"• {route.name}" + (f" → {', '.join(following)}" if following else "")

@@ -12,7 +12,7 @@ from .boxes import Drawn, grouped, members_of, name_in, node_of, title_of
 from .characters import clipped, columns
 from .contents import Contents, contents_of
 from .folding import folded
-from .notes import ends_of, starts_of
+from .notes import ends_of, routes_in, starts_of
 from .routes import picture_of
 from .status import format_count
 from .visits import visits_of
@@ -64,9 +64,10 @@ def _boxes(drawn: Sequence[Drawn], contents: Contents, width: int, indent: str) 
         for one in level:
             before = [names[name] for name in one.predecessors]
             first = f"{indent}{number:>2}  {title_of(one)}"
-            parts = [_listed("←", before, width - len(indent) - 10), *contents.notes(one)]
+            parts = [_listed("←", before, width - len(indent) - 10), *contents.facts(one)]
             yield from _fitted(first, parts, width, f"{indent}{_INDENT}   ")
             node = node_of(one)
+            yield from (f"{indent}    {line}" for line in (routes_in(node) if node else ()))
             if node is None:
                 yield from _boxes(members_of(one), contents, width, indent + _INDENT)
             elif isinstance(node, Map):

@@ -55,7 +55,7 @@ def picture_of(
     last = [] if cleanup is None else [cleanup.name]
     shapes += [Shape(name, name, "step") for name in last]
     direct = [
-        (Arrow(route.step.name, one.target), one.wait_label)
+        (Arrow(route.name, one.target), one.wait_label)
         for route in routes.routes
         for one in route.transitions
         if one.test is None and one.target and not one.errors
@@ -197,12 +197,12 @@ _Drawn = tuple[str, Shape, list[tuple[Arrow, str]]]
 def _tests(routes: Routes, names: Sequence[str]) -> list[_Drawn]:
     """Return each step's tests, with their shapes and arrows."""
     groups = [(route, group) for route in routes.routes for group in _groups(route)]
-    returns = dict.fromkeys((route.step.name, line) for route, ((line, _), _) in groups)
+    returns = dict.fromkeys((route.name, line) for route, ((line, _), _) in groups)
     numbers = {one: number for number, one in enumerate(returns, 1)}
     taken = set(names)
     drawn: list[_Drawn] = []
     for route, ((line, _), ways) in groups:
-        colour = _colour(numbers[route.step.name, line], len(returns) + 1)
+        colour = _colour(numbers[route.name, line], len(returns) + 1)
         for label, onward in _boxes(ways):
             number = len(drawn) + 1
             while f"cond{number}" in taken:  # a step can have this name
@@ -215,7 +215,7 @@ def _tests(routes: Routes, names: Sequence[str]) -> list[_Drawn]:
                 for way, dashed in onward
                 if way.target
             ]
-            drawn.append((route.step.name, shape, arrows))
+            drawn.append((route.name, shape, arrows))
     return drawn
 
 

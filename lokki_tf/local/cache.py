@@ -106,6 +106,16 @@ class Cache:
         other._within, other._positions = place, {}
         return other
 
+    def of_walk(self, frame: Frame, node: Node) -> Cache | None:
+        """Return the cache for a routed pipeline that is a node.
+
+        Args:
+            frame: The frame of the node.
+            node: The node.
+        """
+        path = self._frame(frame).path
+        return None if path is None else self.within(f"{path}/{node.name}")
+
     def recall(self, frame: Frame, index: int) -> Known | None:
         """Return a node's result if its step has run with the same code and inputs before.
 
@@ -171,7 +181,8 @@ class Cache:
         parts = [self._codes.get(step), *(value_digest(value) for value in state.values())]
         if None in parts:
             return None
-        text = json.dumps([step.name, number, list(state), parts, "with its wait"])
+        within = [self._within] if self._within else []
+        text = json.dumps([step.name, number, list(state), parts, "with its wait", *within])
         return f"{step.name}:{_digest(text.encode())}"
 
     def map_done(self, run: MapRun) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from lokki_tf.errors import LokkiError, SerializationError, StepFailed
+from lokki_tf.errors import LokkiError, LoopError, SerializationError, StepFailed
 from lokki_tf.model import MapOptions, Node
 from lokki_tf.model.retries import DEATHS
 
@@ -154,7 +154,8 @@ def _of_map(run: MapRun, first: LokkiError) -> LokkiError:
         )
         failed.remedy = first.remedy
     else:
-        failed = SerializationError(message, place=first.place, remedy=first.remedy)
+        kind = LoopError if isinstance(first, LoopError) else SerializationError
+        failed = kind(message, place=first.place, remedy=first.remedy)
     failed.__cause__ = first.__cause__
     attach(failed, items=tuple(items))
     return failed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
@@ -23,9 +24,9 @@ MOST_CALLS = 1024
 """Number of calls submitted at once if the executor does not say how many it runs."""
 
 
-def _starts_pipeline(call: Call) -> bool:
+def _runs_pipeline(call: Call) -> bool:
     node = call.frame.plan.nodes[call.index]
-    return isinstance(node, Node) and node.step.starts is not None
+    return isinstance(node, Node) and not node.step.has_code
 
 
 class Futures:
@@ -64,7 +65,7 @@ class Futures:
         self._tasks: dict[Future[Any], Task] = {}
         """What is done with generators in processes of their own."""
         self._threads: list[Thread] = []
-        """Threads that wait for these, and in which pipelines run that this one starts."""
+        """Threads that wait for these, and in which pipelines run that are nodes of this one."""
         self._ended: SimpleQueue[Future[Any] | None] = SimpleQueue()
         work.interrupts.append(lambda: self._ended.put(None))
 
@@ -163,8 +164,11 @@ class Futures:
         if not sent:
             return
         submitted = Batch(remote_calls) if len(remote_calls) > 1 else remote_calls[0]
-        if _starts_pipeline(sent[0]):  # its run is here, and has an executor of its own
-            self._wait_for(self._in_thread(submitted), sent)
+        if _runs_pipeline(sent[0]):  # its run is here; a started one has an executor of its own
+            walked = sent[0].index in sent[0].frame.plan.walks
+            self._wait_for(
+                self._in_thread(partial(self._walk, sent[0]) if walked else submitted), sent
+            )
             return
         try:
             try:
@@ -181,6 +185,16 @@ class Futures:
                 self._failed(call, error)
         else:
             self._wait_for(future, sent)
+
+    def _walk(self, call: Call) -> Outcome:
+        """Run a routed pipeline, whose steps run in this thread."""
+        began = clock()
+        try:
+            _, kwargs = self._work.arguments(call.frame, call.index)
+            value = self._work.walk(call.frame, call.index, kwargs)
+        except BaseException as error:
+            return Outcome("raised", error, clock() - began)
+        return Outcome("returned", value, clock() - began)
 
     def _in_thread(self, call: Callable[[], Any]) -> Future[Any]:
         """Call a function in a daemon thread, for which the process does not wait after Ctrl-C."""
@@ -253,6 +267,7 @@ class Futures:
                 Identity.called(call.frame, call.index), outcome.parts, outcome.lines
             )
         late = isinstance(node, Node) and outcome.seconds > settings.of(node.step).call_seconds
+        late = late and call.index not in call.frame.plan.walks
         if outcome.kind == "returned" and late:
             self._failed(call, overdue(), outcome.seconds)
         elif outcome.kind == "returned":

@@ -41,7 +41,7 @@ class Journal:
     ) -> None:
         self.definition = definition
         self.root = root
-        self._listener = None if on_event is None else Listener(on_event)
+        self.listener = None if on_event is None else Listener(on_event)
         self._serializer = serializer
         # The results for the user; with a serializer, the frame contains serialized ones.
         self._outputs = root.values if serializer is None else [NOTHING] * len(root.plan.nodes)
@@ -56,19 +56,19 @@ class Journal:
         self._origin = clock()
         # Before this, no call can have taken too long.
         self._suspect = self._origin + self.root.plan.shortest
-        if self._listener is not None:
+        if self.listener is not None:
             self._report("run_started")
 
     def begin(self, frame: Frame, index: int) -> None:
         """Record that an attempt begins."""
         frame.begin(index)
-        if self._listener is not None:
+        if self.listener is not None:
             self._report("step_started", frame, index)
 
     def opened(self, run: MapRun) -> None:
         """Record that a map's items are known, or will be made."""
         self._count(run)
-        if self._listener is not None:
+        if self.listener is not None:
             total = run.total if run.feed is None else None
             self._report("map_started", run.frame, run.index, total=total)
 
@@ -79,7 +79,7 @@ class Journal:
     def wait_begun(self, frame: Frame, index: int) -> None:
         """Record that a wait begins."""
         frame.begin(index)
-        if self._listener is not None:
+        if self.listener is not None:
             self._report("wait_started", frame, index)
 
     def wait_done(self, frame: Frame, index: int, value: Any, *, skipped: bool) -> None:
@@ -94,7 +94,7 @@ class Journal:
         if skipped:
             frame.skip(index)
         self._place(frame, index, value)
-        if self._listener is not None:
+        if self.listener is not None:
             self._report("wait_finished", frame, index, duration=frame.took(index))
 
     def done(
@@ -133,7 +133,7 @@ class Journal:
         frame.values[index] = value
         if frame.errors:
             frame.errors.pop(index, None)
-        if self._listener is not None:
+        if self.listener is not None:
             self._report("step_finished", frame, index, duration=frame.took(index))
         return None
 
@@ -169,7 +169,7 @@ class Journal:
             return False
         node = frame.plan.nodes[index]
         assert isinstance(node, Node)
-        if index in frame.plan.callbacks:  # people take their time
+        if index in frame.plan.callbacks or index in frame.plan.walks:  # people take their time
             return False
         return self.is_late(frame, index, frame.elapsed(index, now))
 
@@ -189,7 +189,7 @@ class Journal:
         """Record that a node's condition was false; its result is ``None`` for its consumers."""
         frame.skip(index)
         self._place(frame, index, None)
-        if self._listener is not None:
+        if self.listener is not None:
             self._report("step_skipped", frame, index, duration=frame.took(index))
 
     def cached(self, frame: Frame, index: int, value: Any, *, skipped: bool) -> None:
@@ -207,7 +207,7 @@ class Journal:
         self._place(frame, index, value)
         if frame is self.root:
             self._cached.add(index)
-        if self._listener is not None:
+        if self.listener is not None:
             self._report("step_cached", frame, index, duration=0.0)
 
     def _place(self, frame: Frame, index: int, value: Any) -> None:
@@ -248,7 +248,7 @@ class Journal:
             self._outputs[index] = self._serializer.thaw(items)
         if frame.errors:
             frame.errors.pop(index, None)
-        if self._listener is not None:
+        if self.listener is not None:
             self._report("step_finished", frame, index, duration=frame.took(index))
 
     def forget_items(self, run: MapRun) -> None:
@@ -287,10 +287,13 @@ class Journal:
         Returns:
             Seconds until the next attempt, or ``None`` if this was the last.
         """
-        error = frame.timely(index, error)
+        error, known = frame.timely(index, error), None
+        if index in frame.plan.walks and isinstance(error, LokkiError):
+            # Of a routed pipeline: the error for the user names the step that has failed.
+            known, error = error, error.__cause__ or error
         delay = self.retried(frame, index, error, seconds)
         if delay is None and not self.caught(frame, index, error, seconds):
-            self.give_up(frame, index, step_failed(frame, index, error), seconds)
+            self.give_up(frame, index, known or step_failed(frame, index, error), seconds)
         return delay
 
     def retried(
@@ -325,7 +328,7 @@ class Journal:
         frame.end(index, clock(), seconds)
         frame.errors[index] = error
         frame.plan.settings.recording.retry(Identity.called(frame, index), error, traceback_of)
-        if self._listener is not None:
+        if self.listener is not None:
             self._report("step_retried", frame, index, duration=frame.took(index), error=error)
         return delay
 
@@ -386,7 +389,7 @@ class Journal:
         self._place(frame, index, failure_of(node.step.name, error, died=died))
         frame.end(index, clock(), seconds)
         frame.errors[index] = error
-        if self._listener is not None:
+        if self.listener is not None:
             self._report("step_caught", frame, index, duration=frame.took(index), error=error)
         return True
 
@@ -410,7 +413,7 @@ class Journal:
         """
         frame.end(index, clock(), seconds)
         self._stop(frame, index, error, is_fatal)
-        if self._listener is not None:
+        if self.listener is not None:
             self._report_failure(frame, index, raised(error))
 
     def _stop(self, frame: Frame, index: int, error: LokkiError, is_fatal: bool) -> None:
@@ -443,7 +446,7 @@ class Journal:
         """
         self.root.stopped = True
         self._duration = clock() - self._origin
-        if self._listener is not None:
+        if self.listener is not None:
             self._report("run_finished", duration=self._duration, error=error)
 
     def failure(self) -> LokkiError | None:
@@ -494,7 +497,7 @@ class Journal:
             self._report("step_failed", frame, index, duration=took, error=error)
 
     def _report_end(self, run: MapRun, error: BaseException | None = None) -> None:
-        if self._listener is not None:
+        if self.listener is not None:
             took = run.frame.took(run.index)
             self._report(
                 "map_finished", run.frame, run.index, duration=took, error=error, total=run.total
@@ -510,7 +513,7 @@ class Journal:
         error: BaseException | None = None,
         total: int | None = None,
     ) -> None:
-        assert self._listener is not None
+        assert self.listener is not None
         node = None if frame is None else frame.plan.nodes[index]
         event = Event(
             kind,
@@ -524,4 +527,4 @@ class Journal:
             item=None if frame is None else frame.item,
             total=total,
         )
-        self._listener.tell(event, last=kind == "run_finished")
+        self.listener.tell(event, last=kind == "run_finished")

@@ -116,6 +116,12 @@ class RunPlan:
             if isinstance(node, Node) and node.step.options.callback
         }
         """The nodes whose results are answers from outside."""
+        self.walks = {
+            index
+            for index, node in enumerate(nodes)
+            if isinstance(node, Node) and node.step.routed is not None
+        }
+        """The nodes that are routed pipelines."""
         self._link()
         self.streaming = {
             index
@@ -192,7 +198,7 @@ class RunPlan:
 
     def _is_fed(self, index: int) -> bool:
         node, after = self.nodes[index], [self.nodes[one] for one in self.successors[index]]
-        if not isinstance(node, Node) or node.step.starts is not None or len(after) != 1:
+        if not isinstance(node, Node) or not node.step.has_code or len(after) != 1:
             return False
         (one,) = after
         return (

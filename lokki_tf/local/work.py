@@ -113,7 +113,9 @@ class Work:
                 return None
             if index in plan.streaming and (self.feeders is None or index not in plan.fed):
                 args, kwargs = begun(args, kwargs)
-            if index in plan.fed:
+            if plan.walks and index in plan.walks:
+                value = self.walk(frame, index, kwargs)
+            elif index in plan.fed:
                 value = self._fed(frame, index, args, kwargs)
                 if type(value) is Feed:
                     frame.values[index] = value  # the map begins, and ends this attempt
@@ -163,6 +165,31 @@ class Work:
             self.journal.give_up(frame, index, refused, seconds)
             return None
         return self.journal.failed(frame, index, error, seconds)
+
+    def walk(self, frame: Frame, index: int, kwargs: Mapping[str, Any]) -> Any:
+        """Return the result of a routed pipeline that is a node.
+
+        Args:
+            frame: The frame of the node.
+            index: The node's index.
+            kwargs: Its arguments.
+
+        Raises:
+            Exception: If one of its steps fails, or there are too many.
+        """
+        from .inner import Around, walk  # imported here: few graphs have any
+
+        journal = self.journal
+        around = Around(
+            journal.definition.name,
+            self.identity,
+            journal.listener,
+            self._serializer,
+            self.cache,
+            self.files,
+            self.answers,
+        )
+        return walk(around, frame, index, kwargs)
 
     def answer(self, frame: Frame, index: int) -> Any:
         """Return the answer to a step whose function has returned.

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from lokki_tf.errors import CycleError, Place
 
@@ -16,7 +16,7 @@ from .durations import duration
 from .options import MapOptions
 from .parameters import REQUIRED, FlowParameter
 from .retries import ErrorType, RetryConfig
-from .routes import Routes
+from .routes import Route, Routes
 from .steps import StartedPipeline, Step
 from .terraform_refs import TerraformRef
 from .triggers import Trigger
@@ -104,6 +104,22 @@ class Node(Dependent):
         """The errors that retriers and catchers list, each list by itself."""
         own = (*(one.exceptions for one in self.retry), *((self.catch,) if self.catch else ()))
         return (*own, *self.around)
+
+    @property
+    def routed(self) -> Definition:
+        """The routed pipeline that it is; only of a node whose step has one."""
+        return cast("Definition", self.step.routed)
+
+    @property
+    def routes(self) -> Routes | None:
+        """The steps of the routed pipeline that it is; ``None`` for other nodes."""
+        return None if self.step.routed is None else self.routed.routes
+
+    @property
+    def visits(self) -> Mapping[str, Route]:
+        """The steps of a routed pipeline, by the names of the nodes of their visits."""
+        routes = self.routes.routes if self.routes else ()
+        return {f"{self.name}.{one.name}": one for one in routes}
 
     @property
     def bindings(self) -> tuple[Binding, ...]:
@@ -209,13 +225,17 @@ class Graph:
     @property
     def steps(self) -> tuple[Step, ...]:
         """The steps with code, each once, in the order of their first node."""
-        steps = (node.step for node in self.walk())
-        return tuple(dict.fromkeys(step for step in steps if step.starts is None))
+        return tuple(dict.fromkeys(step for node in self.walk() for step in node.step.with_code))
 
     @property
     def started(self) -> tuple[Node, ...]:
         """The nodes that start other pipelines, those inside maps included."""
         return tuple(node for node in self.walk() if node.step.starts is not None)
+
+    @property
+    def routed(self) -> tuple[Node, ...]:
+        """The nodes that are routed pipelines, those inside maps included."""
+        return tuple(node for node in self.walk() if node.step.routed is not None)
 
     def walk(self) -> Iterator[Node]:
         """Yield all nodes that run a step, those inside maps included."""
@@ -231,6 +251,11 @@ class Graph:
             yield node
             if isinstance(node, Map):
                 yield from node.body.every()
+
+    @property
+    def visits(self) -> dict[str, Route]:
+        """The steps of all routed pipelines, by the names of the nodes of their visits."""
+        return {name: one for node in self.routed for name, one in node.visits.items()}
 
     @property
     def predecessors(self) -> dict[str, tuple[str, ...]]:
@@ -337,7 +362,9 @@ class Definition:
     def catches(self) -> bool:
         """Whether an error of a step can become a ``Failure``."""
         routes = () if self.routes is None else self.routes.routes
-        return any(one.catches for one in routes) or any(one.catch for one in self.graph.walk())
+        if any(one.catches for one in routes) or any(one.catch for one in self.graph.walk()):
+            return True
+        return any(one.catches for one in self.graph.visits.values())
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -350,21 +377,26 @@ class Definition:
 
     @property
     def started(self) -> tuple[Node, ...]:
-        """The nodes that start other pipelines; of a routed pipeline, one for each such step."""
-        steps = [one.step for one in self.routes.routes] if self.routes else []
+        """The nodes that start other pipelines, and such steps of routed pipelines."""
         return self.graph.started + tuple(
-            Node(one.name, one, (), _parameters(one.starts), (), one.options.retry, one.place)
-            for one in steps
+            Node(name, one, (), _parameters(one.starts), (), one.options.retry, one.place)
+            for name, one in self._visits()
             if one.starts is not None
         )
 
     @property
     def asking(self) -> tuple[Node, ...]:
-        """The nodes with ``callback=True``; of a routed pipeline, one for each such step."""
-        steps = [one.step for one in self.routes.routes] if self.routes else []
-        nodes = (Node(one.name, one, (), (), (), (), one.place) for one in steps)
+        """The nodes with ``callback=True``, and such steps of routed pipelines."""
+        nodes = (Node(name, one, (), (), (), (), one.place) for name, one in self._visits())
         every = (*self.graph.walk(), *nodes)
         return tuple(node for node in every if node.step.options.callback)
+
+    def _visits(self) -> Iterator[tuple[str, Step]]:
+        """Yield the steps of routed pipelines, with the names of the nodes of their visits."""
+        for route in self.routes.routes if self.routes else ():
+            yield route.step.name, route.step
+        for name, route in self.graph.visits.items():
+            yield name, route.step
 
     @property
     def refs(self) -> tuple[TerraformRef, ...]:

@@ -95,6 +95,11 @@ class Route:
     next_key: str = "$next"
 
     @property
+    def name(self) -> str:
+        """The name with which other steps lead to it: that in the code, also in other pipelines."""
+        return self.step.own_name
+
+    @property
     def targets(self) -> tuple[str, ...]:
         """Names of the next steps that it may return, each once."""
         found = (one.target for one in self.transitions if one.target and not one.errors)
@@ -145,7 +150,7 @@ class Routes:
     by_name: Mapping[str, Route] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        by_name = MappingProxyType({route.step.name: route for route in self.routes})
+        by_name = MappingProxyType({route.name: route for route in self.routes})
         object.__setattr__(self, "by_name", by_name)
 
     @property

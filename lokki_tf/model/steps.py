@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from lokki_tf.errors import Place
 
@@ -74,6 +74,22 @@ class IncludedPipeline:
     next: str | None
 
 
+class RoutedPipeline(Protocol):
+    """A routed pipeline that is a node: a ``Definition`` with routes, see ``Node.routed``."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Its steps with code."""
+
+    @property
+    def timeout_seconds(self) -> int | None:
+        """The limit of its duration, which has no effect in another pipeline."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
     """A named function with its options. Steps are compared by identity.
@@ -91,6 +107,7 @@ class Step:
             has no code of its own in AWS.
         includes: The pipeline that runs as this step of a routed pipeline; it has no code of its
             own then, either.
+        routed: The routed pipeline that runs as a node of a graph, whose steps have the code.
     """
 
     name: str
@@ -103,11 +120,30 @@ class Step:
     written: str | None = None
     starts: StartedPipeline | None = None
     includes: IncludedPipeline | None = None
+    routed: RoutedPipeline | None = None
 
     @property
     def has_code(self) -> bool:
         """Whether it runs a function of the user's."""
-        return self.starts is None and self.includes is None
+        return self.starts is None and self.includes is None and self.routed is None
+
+    @property
+    def with_code(self) -> tuple[Step, ...]:
+        """The steps whose functions it runs: itself, or those of a routed pipeline."""
+        if self.routed is not None:
+            return self.routed.steps
+        return (self,) if self.has_code else ()
+
+    def inside(self, change: Callable[[Step], Step]) -> Step:
+        """Return the same step with other steps in its routed pipeline.
+
+        Args:
+            change: Returns the replacement of a step.
+        """
+        routed: Any = self.routed
+        routes = (replace(one, step=change(one.step)) for one in routed.routes.routes)
+        changed = replace(routed.routes, routes=tuple(routes))
+        return replace(self, routed=replace(routed, routes=changed))
 
     @property
     def own_name(self) -> str:

@@ -44,7 +44,7 @@ def stream_of(graph: Graph, node: Node, where: int | str, binding: Binding) -> K
         where: The argument's position or name.
         binding: The argument. Only the whole result of a map of the same graph is received so.
     """
-    if node.step.starts is not None or mapped(graph, binding) is None:
+    if not node.step.has_code or mapped(graph, binding) is None:
         return None
     return kind_of(node.step.function, where)
 

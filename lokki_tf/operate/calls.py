@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -114,16 +114,28 @@ class RecordedCall:
         kwargs = {name: value(one) for name, one in event.get("kwargs", {}).items()}
         return args, kwargs
 
+    def _called(self, call: Mapping[str, Any], reader: Reader) -> dict[str, Any]:
+        """Read the arguments of a routed pipeline that is a node."""
+        return replace(self, event={**self.event, **call})._arguments(reader)[1]
+
     def _state(self, reader: Reader) -> dict[str, Any]:
         """Read the state of a routed pipeline as the step's runtime does."""
         event = self.event
         state = event.get("state", {"given": event.get("input")})
-        if "given" in state:
+        call = state.get("call", None if "state" in event else event.get("call"))
+        if call is not None:
+            values = self._called(call, reader)
+        elif "given" in state:
             values = {name: own(one) for name, one in without_reserved(state["given"]).items()}
         else:
             values = reader.value(whole({"state": state}, reader))
         if event["route"].get("asks"):
-            values[ORIGINAL] = own(without_reserved(event["input"]))
+            asked = event.get("call")
+            values[ORIGINAL] = (
+                own(without_reserved(event["input"]))
+                if asked is None
+                else self._called(asked, reader)
+            )
         if "failure" in event:
             values[FAILURE] = reader.value(event["failure"])
         return values
@@ -189,6 +201,13 @@ def _require_replayable(source: Definition, step: str) -> None:
         raise OptionError(
             f"step {step!r} starts the pipeline {started.step.starts.name!r}, and has no code here",
             remedy="replay the run of that pipeline",
+        )
+    routed = next((one for one in source.graph.routed if one.name == step), None)
+    if routed is not None:
+        nodes = (name for name, one in routed.visits.items() if one.step.has_code)
+        raise OptionError(
+            f"step {step!r} is a pipeline, of which each step is replayed by itself",
+            remedy=f"its steps are {', '.join(nodes)}",
         )
     included = next((one for one in source.inclusions if one.name == step), None)
     if included is not None:
@@ -277,7 +296,9 @@ class _Search:
 
     def _is_in_map(self) -> bool:
         maps = (one for one in self.deployed.stack.definition.graph.every() if isinstance(one, Map))
-        return any(self.step == node.name for one in maps for node in one.body.every())
+        bodies = [one.body for one in maps]
+        inside = (node.name for body in bodies for node in body.every())
+        return self.step in {*inside, *(name for body in bodies for name in body.visits)}
 
     def _children(self, map_run: str, depth: int) -> Iterator[str]:
         """Yield executions of a map's run that may contain the item, failed ones first."""

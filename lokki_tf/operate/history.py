@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 _TASK = ("Task", "LambdaFunction")
 _FAILURES = ("Failed", "TimedOut", "StartFailed", "ScheduleFailed", "SubmitFailed")
 # Kinds of visits: tasks without a step, caught failures, started pipelines whose result follows,
-# the state that takes a slot.
-ASIDE, CAUGHT, STARTED, CHECK = "Aside", "Caught", "Started", "Check"
+# the state that takes a slot, routed pipelines that are nodes.
+ASIDE, CAUGHT, STARTED, CHECK, WALK = "Aside", "Caught", "Started", "Check", "Walk"
 ENDINGS = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted")
 _SCOPES_FAIL = ("ParallelStateFailed", "MapStateFailed", "MapIterationFailed", *ENDINGS[1:])
 _ITEM_FAILED = {"error": "ItemFailed", "cause": "an item of the map failed (AWS counts them only)"}
@@ -172,6 +172,9 @@ class Tracker:
         self.open.append(visit)
         if visit.kind == "Wait":
             events.append(self._event("wait_started", visit, when))
+        elif visit.kind == "Parallel" and visit.name in self._walks:
+            visit.kind = WALK
+            events.append(self._event("step_started", visit, when))
         return visit
 
     def _exited(self, visit: Visit | None, when: float, events: list[Event]) -> Visit | None:
@@ -187,6 +190,8 @@ class Tracker:
         if visit.kind == ASIDE and visit.raised:
             for job in [one for one in self._jobs_of(visit) if one.name in self._catching]:
                 self._maybe_caught(job, events)
+        if visit.kind == WALK and visit.failure is not None:
+            return self._maybe_caught(visit, events)
         if visit.kind == "Task" and visit.name in self._starts:
             visit.kind = STARTED  # its result follows
             return visit.outer
@@ -203,12 +208,21 @@ class Tracker:
             events.append(self._event("wait_finished", visit, when))
         elif visit.kind == CHECK:
             self._left_check(visit, when, events)
+        elif visit.kind == WALK:
+            self._left_walk(visit, when, events)
         elif visit.kind == "Task":
             done: EventKind = "step_skipped" if visit.skipped else "step_finished"
             if not visit.skipped:
                 self.done.append(visit)
             events.append(self._event(done, visit, when))
         return visit.outer
+
+    def _left_walk(self, visit: Visit, when: float, events: list[Event]) -> None:
+        """Report that a routed pipeline has ended, with the result of its last step."""
+        inner = [one for one in self.done if up(one, kind=WALK) is visit]
+        visit.last = inner[-1] if inner else None
+        self.done.append(visit)
+        events.append(self._event("step_finished", visit, when))
 
     def _moved_values(
         self, visit: Visit, moves: tuple[str, str], when: float, events: list[Event]
@@ -259,7 +273,14 @@ class Tracker:
         """The nodes with a catcher."""
         routes = self.definition.routes.routes if self.definition.routes else ()
         caught = {route.step.name for route in routes if route.catches}
+        visits = self.definition.graph.visits.items()
+        caught |= {name for name, route in visits if route.catches}
         return frozenset(caught | {n.name for n in self.definition.graph.walk() if n.catch})
+
+    @cached_property
+    def _walks(self) -> frozenset[str]:
+        """The nodes that are routed pipelines."""
+        return frozenset(one.name for one in self.definition.graph.routed)
 
     @cached_property
     def _starts(self) -> Mapping[str, str]:
@@ -507,6 +528,12 @@ class Tracker:
         if kind not in _SCOPES_FAIL:
             return
         inner = [one.failure[0] for one in self.open if one.failure is not None]
+        walk = up(before, kind=WALK) if kind == "ParallelStateFailed" else None
+        if walk is not None and walk in self.open and inner:
+            self._report_failures(events, when)
+            walk.failure, walk.error = (inner[-1], when), self._error_in(walk)
+            if walk.name in self._catching:
+                return
         self._report_failures(events, when)
         around = up(before, kind="Map")
         if around is not None and kind == "MapIterationFailed" and inner:
@@ -519,6 +546,11 @@ class Tracker:
             if around.map_run:
                 self._count(around, when, events)
             events.append(self._event("map_finished", around, when, error, total=around.total or 0))
+
+    def _error_in(self, walk: Visit) -> Mapping[str, Any] | None:
+        """Return error and cause of the last step of a routed pipeline."""
+        inner = [one for one in self.open if one is not walk and up(one, kind=WALK) is walk]
+        return inner[-1].error if inner else None
 
     def _report_failures(self, events: list[Event], when: float) -> None:
         for visit in [one for one in self.open if one.failure is not None]:

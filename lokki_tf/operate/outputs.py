@@ -225,6 +225,9 @@ def envelope_of(visit: Visit) -> Envelope | None:
     """
     if visit.kind == "Map":
         return _in_left(visit, _OF_MAPS)
+    if visit.last is not None:
+        ended = envelope_of(visit.last)
+        return ended if ended is None or visit.last.is_callback else ended.get("result")
     if visit.failure is not None or visit.output is None:
         error = visit.error or {}
         failed = {"Error": error.get("error", ""), "Cause": error.get("cause", "")}

@@ -113,7 +113,14 @@ class RunHistory:
         whole = definition.whole
         states = {node.name: StepState(node.name) for node in definition.outline.nodes}
         inner = {node.name for node in whole.every()} - {node.name for node in whole.nodes}
+        walks = definition.graph.routed
+        inner |= {name for node in walks if node.name in inner for name in node.visits}
         _add_up(states, [one for one in self.events if one.node not in inner])
+        for node in walks:  # their steps follow them
+            own = [name for name in node.visits if name in states]
+            after = [*states][[*states].index(node.name) + 1 :] if node.name in states else []
+            for name in (*own, *(one for one in after if one not in own)):
+                states[name] = states.pop(name)
         for name, one in self.tracker.items.items():
             if name in states:
                 states[name].items = one.done, one.failed, one.total

@@ -38,6 +38,7 @@ class Visit:
         output: The output of a task's last attempt, as JSON.
         left: Details of the event with which the state was left.
         error: Error and cause of the last attempt, as AWS has them.
+        last: Of a routed pipeline that is a node, the visit of its last step.
     """
 
     kind: str
@@ -65,6 +66,7 @@ class Visit:
     output: str | None = None
     left: Mapping[str, Any] | None = None
     error: Mapping[str, Any] | None = None
+    last: Visit | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from lokki_tf.errors import Place
     from lokki_tf.local import Event, Run
     from lokki_tf.local.state import StateManager
-    from lokki_tf.model import FlowParameter, Outcome, PackageSet, Routes, UnusedLimit
+    from lokki_tf.model import FlowParameter, Outcome, PackageSet, Routes, Step, UnusedLimit
     from lokki_tf.model.resources import Resources
     from lokki_tf.operate.execution import Execution
     from lokki_tf.packaging import Explanation, ImageContext
@@ -194,7 +194,7 @@ class Pipeline(Included, DeployedPipeline[R_co]):
         return placeholders_of(inlined(self.__lokki_included__(place), (), arguments, place))
 
     def __lokki_included__(self, place: Place) -> SubPipeline:
-        definition, ends = self.definition, self._last_calls()
+        definition = self.definition
         if definition.cleanup is not None:
             raise BindingError(
                 f"{self.name!r} is a pipeline with cleanup=, and cannot be part of another one, "
@@ -212,11 +212,16 @@ class Pipeline(Included, DeployedPipeline[R_co]):
             )
         return SubPipeline(
             definition.name,
-            tuple(ends),
+            tuple(self._last_calls()),
             definition.parameters,
             self._kind,
             definition.timeout_seconds,
+            self._as_step(definition),
         )
+
+    def _as_step(self, definition: Definition) -> Step | None:
+        """Return the step that runs the whole pipeline in another one, if one does."""
+        return None
 
     def _last_calls(self) -> list[NodeSpec]:
         return self._ends

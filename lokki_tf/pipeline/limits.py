@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lokki_tf.errors import Place
     from lokki_tf.local.bounds import Inline
     from lokki_tf.local.cleanup import Parts
-    from lokki_tf.model import Definition, Graph, RetryConfig
+    from lokki_tf.model import Definition, Graph, Node, RetryConfig, Routes
 
 # More events than any step has, with a job's states and a Choice, and than each of its retries.
 _EVENTS_OF_STEP, _EVENTS_OF_RETRY = 40, 4
@@ -38,13 +38,12 @@ def inline_limits(definition: Definition) -> Inline:
     routes = definition.routes
     near = _has_inline_maps(definition.graph)
     if routes is None:
-        retries = [_retries(node.retry) for node in definition.whole.walk()]
+        retries = [one for node in definition.whole.walk() for one in _retries_of(node)]
     elif definition.inclusions:
-        nodes = [_retries(node.retry) for node in definition.graph.walk()]
+        nodes = [one for node in definition.graph.walk() for one in _retries_of(node)]
         retries = [*nodes, *(_retries(one.options.retry) for one in routes.steps)] * routes.limit
     else:
-        most_retries = max((_retries(one.options.retry) for one in routes.steps), default=0)
-        retries = [most_retries] * routes.limit
+        retries = _retries_in(routes)
     most = sum(_EVENTS_OF_STEP + _EVENTS_OF_RETRY * number for number in retries)
     if not near and most < quotas.HISTORY_EVENTS:
         return {}
@@ -116,6 +115,16 @@ def refuse_other_than_json(given: Mapping[str, Any], place: Place | None) -> Non
                 remedy="pass texts, numbers, bools, None, and lists and dicts of these; numbers "
                 "are finite, whole ones below 2**53, and keys of dicts are texts",
             )
+
+
+def _retries_of(node: Node) -> list[int]:
+    """Return the retries of each step that a node may run."""
+    return [_retries(node.retry)] if node.routes is None else _retries_in(node.routes)
+
+
+def _retries_in(routes: Routes) -> list[int]:
+    most = max((_retries(one.options.retry) for one in routes.steps), default=0)
+    return [most] * routes.limit
 
 
 def _has_inline_maps(graph: Graph) -> bool:

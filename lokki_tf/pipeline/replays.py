@@ -106,11 +106,15 @@ def _step_of(definition: Definition, name: str) -> tuple[Step, Callable[..., Any
         route = definition.routes.by_name.get(name)
         if route is not None:
             return route.step, None
-    nodes = {one.name: one for one in definition.whole.every() if isinstance(one, Node)}
+    visited = definition.graph.visits.get(name)
+    if visited is not None:
+        return visited.step, None
+    every = (one for one in definition.whole.every() if isinstance(one, Node))
+    nodes = {one.name: one for one in every if one.step.routed is None}
     if name not in nodes:
         raise OptionError(
             f"pipeline {definition.name!r} has no step {name!r} now",
-            remedy=f"its steps are {', '.join(nodes)}",
+            remedy=f"its steps are {', '.join((*nodes, *definition.graph.visits))}",
         )
     return nodes[name].step, nodes[name].step.when
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import warnings
-from typing import TYPE_CHECKING, Any, Never, NoReturn, Unpack
+from typing import TYPE_CHECKING, Any, Never, Unpack
 
 from lokki_tf.authoring import hints_of, kind_of
 from lokki_tf.authoring.options import pipeline_options
 from lokki_tf.authoring.places import calling_place
-from lokki_tf.authoring.routes import Registry
+from lokki_tf.authoring.routes import Registry, refuse_inner, routed_step
 from lokki_tf.authoring.stepped import Stepped
 from lokki_tf.checks.routes import as_warnings, check_routes
 from lokki_tf.errors import BindingError
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import IO
 
+    from lokki_tf.authoring.inlining import SubPipeline
     from lokki_tf.authoring.keywords import PipelineKeywords
+    from lokki_tf.authoring.specs import NodeSpec
     from lokki_tf.errors import Place
     from lokki_tf.model import Definition, Finding, Routes
 
@@ -53,6 +55,7 @@ class Functions(Registry):
         self._name, self._place = name, calling_place()
         self._options: dict[str, Any] = {}
         self._read: tuple[Any, Definition] | None = None
+        self._step: Step | None = None
 
     @property
     def name(self) -> str:
@@ -258,17 +261,21 @@ class MicroFunctions(Functions, Pipeline):
         made._read = None
         return made
 
-    def __lokki_placed__(self, place: Place) -> NoReturn:
-        raise BindingError(
-            f"{self.name!r} is a pipeline whose steps return their next steps, and cannot be part "
-            "of another one",
-            place=place,
-            remedy="include a pipeline of calls or tasks, or a flow; or start this one with "
-            f"start_pipeline({self.name!r})",
-        )
+    if TYPE_CHECKING:
 
-    def __lokki_included__(self, place: Place) -> NoReturn:
-        self.__lokki_placed__(place)
+        def _returns(self, first: Any = None, /, *args: Any, **kwargs: Any) -> Any: ...
+
+    def __lokki_included__(self, place: Place) -> SubPipeline:
+        refuse_inner(self.definition, place)
+        return super().__lokki_included__(place)
+
+    def _last_calls(self) -> list[NodeSpec]:
+        return []
+
+    def _as_step(self, definition: Definition) -> Step:
+        if self._step is None or self._step.routed is not definition:
+            self._step = routed_step(definition)
+        return self._step
 
     def _run_from(self, step: str | None, data: Mapping[str, Any]) -> Any:
         options = {name for name in (SCALE, ANSWERS) if not self._takes(step, name)}

@@ -100,6 +100,7 @@ class ProgressDisplay:
         self._counts = MapCounts(graph)
         self._equal: dict[str, tuple[int, str]] | None = None
         self._rows: dict[str, _Row] = {}
+        self._visits = frozenset(graph.visits if graph is not None else ())
         self._ended = 0
         self._total = total
         self._name = ""
@@ -224,7 +225,8 @@ class ProgressDisplay:
                 self._rows.setdefault(event.node, _Row(event.time))
             elif event.kind in _END:
                 self._rows.pop(event.node, None)
-                self._ended += event.node != CHECK  # which is not among the total
+                # Neither is among the total.
+                self._ended += event.node != CHECK and event.node not in self._visits
 
     def _open(self) -> None:
         if self._live is not None:

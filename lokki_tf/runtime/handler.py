@@ -56,21 +56,19 @@ from __future__ import annotations
 
 from functools import cache, partial
 
+from .arguments import arguments, shared_part
 from .call import OVERDUE, REPORTED_TIMEOUT, SKIPPED, TIMEOUT, call
 from .deadline import OutOfTime, deadline, seconds_left
-from .envelope import FORMAT, holds, pack, references, unpack
+from .envelope import FORMAT, pack
 from .log import NO_TEXT, OWN, StepLog, text_of
-from .parameters import filled, of_item, refuse_strangers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
-    from .blocks import Source
+    from .arguments import Shared
     from .envelope import Envelope, Frozen
-
-    Shared = tuple[list[Envelope], dict[str, Source]]
 
 
 def run(function: Callable[..., Any], event: dict[str, Any], context: Any = None) -> Envelope:
@@ -97,7 +95,7 @@ def run(function: Callable[..., Any], event: dict[str, Any], context: Any = None
     if "answer" in event:
         from .routed import answered
 
-        return answered(event, partial(keep_object, event))
+        return answered(event, partial(keep_object, event), node_envelope)
     item_path, shared = event.get("place"), partial(shared_part, event)
     with deadline(seconds_left(context)):
         if not isinstance(item_path, list):
@@ -186,7 +184,7 @@ def _one(
     asks = event.get("asks", False)
     skipped, value, known = False, None, shared()
     try:
-        args, kwargs = _arguments(event, known, batch)
+        args, kwargs = arguments(event, known, batch)
         if "when" in event:
             from .conditions import WHEN, is_met
 
@@ -202,12 +200,23 @@ def _one(
         return {"met": True, "result": None}
     if _is_answered(event):
         return {"skipped": True} if skipped else {}
-    more = {**_instant(value, event, skipped=skipped), **_texts(value, event)}
-    envelope = {**result_envelope(value, event, skipped), **more}
+    envelope = node_envelope(value, event, skipped=skipped)
     if not skipped:
         return envelope
     envelope = {**envelope, "skipped": True}
     return {"met": False, "skipped": True, "result": envelope} if asks else envelope
+
+
+def node_envelope(value: Any, event: dict[str, Any], *, skipped: bool = False) -> Envelope:
+    """Return the envelope of a node's result, with all that others read there.
+
+    Args:
+        value: The result.
+        event: As described at the top of this module.
+        skipped: Whether the step was skipped.
+    """
+    more = {**_instant(value, event, skipped=skipped), **_texts(value, event)}
+    return {**result_envelope(value, event, skipped), **more}
 
 
 def _begun(
@@ -257,7 +266,7 @@ def _routed(function: Callable[..., Any], event: dict[str, Any]) -> Envelope:
     try:
         if "cleanup" in event:
             return cleaned(function, event)
-        return routed(function, event, partial(keep_object, event))
+        return routed(function, event, partial(keep_object, event), node_envelope)
     except TooManySteps:
         raise  # an error of the run, under its own name
     except Exception as error:
@@ -345,62 +354,6 @@ def keep_object(event: dict[str, Any], form: str, data: Frozen) -> str:
     from . import store  # imported here like maps: a small plain result never needs it
 
     return store.keep(store.folder_of(event), form, data)
-
-
-def shared_part(event: dict[str, Any]) -> Shared:
-    """Return the arguments' envelopes, and their objects; items of a batch are not replaced."""
-    by_position, given = event.get("args", {}), event.get("given")
-    envelopes = [by_position[str(index)] for index in range(len(by_position))]
-    if "flow" in event:
-        refuse_strangers(given, event["flow"])
-    named = [*event.get("kwargs", {}).values(), *event.get("wholes", {}).values()]
-    known = [filled(one, given) for one in (*envelopes, *named)]
-    if not any(holds(one, ("map", "gathered", "ref", "at")) for one in known):
-        return known, {}
-    from . import maps, store
-
-    known = [maps.expanded(one, store.read, store.read_all) for one in known]
-    objects = store.open_all(uri for one in known for uri in references(one))
-    if isinstance(event.get("place"), list):  # each item of a batch reads them
-        objects = {uri: data[0 : len(data)] for uri, data in objects.items()}
-    return known, objects
-
-
-def _arguments(
-    event: dict[str, Any], shared: Shared, batch: int | None
-) -> tuple[list[Any], dict[str, Any]]:
-    """Return the function's arguments by position and by name, with all references read.
-
-    Args:
-        event: As described at the top of this module.
-        shared: The part that all calls of the event have in common.
-        batch: Index of the item in a batch, ``None`` outside of batches.
-    """
-    known, objects = shared
-    if batch is not None:
-        known = [of_item(one, batch) for one in known]
-        own = [uri for one in known for uri in references(one) if uri not in objects]
-        if own:
-            from . import store
-
-            objects = {**objects, **store.open_all(own)}
-    modules = {"__main__": event["main"]} if "main" in event else None
-    read = partial(unpack, read=objects.__getitem__, modules=modules)
-    count, ends = len(event.get("args", {})), len(known) - len(event.get("wholes", {}))
-    wholes = {key: read(one) for key, one in zip(event.get("wholes", {}), known[ends:])}
-    values = [
-        _streamed(one, modules) if "stream" in one else read(one, wholes=wholes)
-        for one in known[:ends]
-    ]
-    if batch is None:
-        objects.clear()  # so that they take no memory while the function runs
-    return values[:count], dict(zip(event.get("kwargs", {}), values[count:]))
-
-
-def _streamed(envelope: Envelope, modules: dict[str, str] | None) -> Any:
-    from .streams import streamed
-
-    return streamed(envelope["stream"], modules, once=envelope.get("once", False))
 
 
 def _reported(error: Exception, event: dict[str, Any]) -> BaseException:

@@ -22,6 +22,13 @@ not used. A second call of the same function, with the ``answer`` in its event, 
 state under the step's name, and returns what the step of another kind returns. An answer with which
 the pipeline ends is the result; the state is returned beside it, for the cleanup step.
 
+A routed pipeline that is a node of a graph has the node's arguments instead of an input, in
+``call``: the fields of a step's event with which :mod:`.handler` reads arguments. They are in the
+event of the first step, and of each that asks for the input; after an error of the first step, the
+state is ``{"call": {…}}``. The event of a step with which the pipeline may end has in ``returns``
+the fields that describe the result, ``inline`` for example; ``result`` is then the node's envelope.
+``name`` in ``route`` is the step's name in the state, where an answer is added.
+
 The event of a cleanup step contains instead the names of its parameters, each with whether it is
 required, the latest result of a step, and the execution's input::
 
@@ -35,6 +42,7 @@ from __future__ import annotations
 
 import json
 
+from .arguments import arguments_of
 from .call import call
 from .envelope import JSON, compress, freeze, json_text, name_of, references, thaw, unpack
 from .parameters import own, refuse_large, refuse_strangers, without_reserved
@@ -55,7 +63,10 @@ FRAME = len('"": {"value": }, ')  # the characters of an entry without its name 
 
 
 def routed(
-    function: Callable[..., Any], event: dict[str, Any], write: Callable[[str, Frozen], str]
+    function: Callable[..., Any],
+    event: dict[str, Any],
+    write: Callable[[str, Frozen], str],
+    of_node: Callable[[Any, dict[str, Any]], Envelope],
 ) -> dict[str, Any]:
     """Call the function with the state, and return its next step.
 
@@ -63,6 +74,7 @@ def routed(
         function: The step's function.
         event: As described at the top of this module.
         write: As of :func:`.envelope.pack`.
+        of_node: Returns the envelope of the result of a pipeline that is a node.
 
     Raises:
         TooManySteps: If the run has reached its limit of steps.
@@ -75,7 +87,7 @@ def routed(
     envelopes, values = _state(event)
     given = dict(values)
     if route.get("asks"):
-        given[ORIGINAL] = own(without_reserved(event["input"]))
+        given[ORIGINAL] = _input(event)
     if "failure" in event:
         from .failure import received
 
@@ -87,22 +99,28 @@ def routed(
     seconds = seconds_before(returned)
     refuse_stranger(step, following, route["targets"], route["ends"], seconds)
     if following is None:
-        packed = _packed({step: state}, {}, event["inline"], write)
-        return {"next": None, "result": packed}
+        return {"next": None, "result": _result(step, state, event, write, of_node)}
     kept = {name: one for name, one in envelopes.items() if state.get(name) is values[name]}
     each = _packed(state, kept, event["inline"], write)
     result = {"next": following, "state": whole_state(each, write), "taken": taken + 1}
     return {**result, "after": seconds} if route.get("waits") else result
 
 
-def answered(event: dict[str, Any], write: Callable[[str, Frozen], str]) -> dict[str, Any]:
+def answered(
+    event: dict[str, Any],
+    write: Callable[[str, Frozen], str],
+    of_node: Callable[[Any, dict[str, Any]], Envelope],
+) -> dict[str, Any]:
     """Add the answer to a step to the state, and return the next step.
 
     Args:
         event: As described at the top of this module.
         write: As of :func:`.envelope.pack`.
+        of_node: As of :func:`routed`.
     """
-    step, following = event["node"], event["route"]["targets"]
+    step, following = event["route"].get("name", event["node"]), event["route"]["targets"]
+    if not following and "returns" in event:
+        return {"next": None, "result": _result(step, event["answer"], event, write, of_node)}
     answer = _packed({step: event["answer"]}, {}, event["inline"], write)
     state = whole_state({**envelopes_of(event), **answer}, write)
     if not following:
@@ -136,8 +154,38 @@ def cleaned(function: Callable[..., Any], event: dict[str, Any]) -> Envelope:
     return {"value": None}
 
 
+def _result(
+    step: str,
+    value: Any,
+    event: dict[str, Any],
+    write: Callable[[str, Frozen], str],
+    of_node: Callable[[Any, dict[str, Any]], Envelope],
+) -> Envelope:
+    """Return the envelope of the result under the step's name; of a node, the node's envelope."""
+    if "returns" not in event:
+        return _packed({step: value}, {}, event["inline"], write)
+    return of_node(value, {**event, **event["returns"]})
+
+
+def _input(event: dict[str, Any]) -> dict[str, Any]:
+    if "call" not in event:
+        return own(without_reserved(event["input"]))  # type: ignore[no-any-return]  # a dict
+    return arguments_of({**event, **event["call"]})
+
+
+def _called(event: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the arguments of a node that are the state; ``None`` if it has another one."""
+    call = event["state"].get("call") if "state" in event else event.get("call")
+    if call is None:
+        return None
+    return arguments_of({**event, **call})
+
+
 def _state(event: dict[str, Any]) -> tuple[Envelopes, dict[str, Any]]:
     """Return the state's envelopes, and their values."""
+    called = _called(event)
+    if called is not None:
+        return {}, called
     envelopes = envelopes_of(event)
     return envelopes, _unpacked(envelopes)
 
@@ -152,8 +200,13 @@ def envelopes_of(event: dict[str, Any]) -> Envelopes:
         TypeError: If the execution's input is not an object.
         ValueError: If it is too large, or has a name that is unknown.
     """
+    from functools import partial
+
     from . import store
 
+    called = _called(event)
+    if called is not None:
+        return _packed(called, {}, event["inline"], partial(store.keep, store.folder_of(event)))
     if "state" not in event:
         given = event["input"]
         if not isinstance(given, dict):

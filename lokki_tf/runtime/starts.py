@@ -28,9 +28,10 @@ from __future__ import annotations
 
 import json
 
+from .arguments import shared_part
 from .envelope import form_of, pack, unpack
 from .failure import Failure, PipelineFailed
-from .handler import keep_object, result_envelope, shared_part
+from .handler import keep_object, result_envelope
 from .started import (
     TOO_LARGE,
     ClassRefused,
@@ -167,7 +168,11 @@ def _moved(event: dict[str, Any], each: dict[str, Envelope]) -> dict[str, Any]:
         return {"next": event["next"], "state": state, "taken": event.get("taken", 0) + 1}
     items = {str(index): one for index, one in enumerate(each.values())}
     whole = {"make": "dict", "keys": {"value": [*each]}, "items": items}
-    return {"next": None, "result": {event["node"]: whole}}
+    if "returns" not in event:
+        return {"next": None, "result": {event["node"]: whole}}
+    if len(json.dumps(whole)) > event["returns"]["inline"]:
+        whole = {"at": keep_object(event, "json", json.dumps(whole).encode())}
+    return {"next": None, "result": whole}
 
 
 def _given(event: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from lokki_tf.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from lokki_tf.config import Config
     from lokki_tf.model import Definition, StartedPipeline, Trigger
@@ -56,20 +56,21 @@ def with_settings(definition: Definition, config: Config) -> Definition:
     tags = {PIPELINE_TAG: definition.name, **config.aws.tags, **definition.tags}
     if config.stage:
         tags[STAGE_TAG] = config.stage
+
+    def changed(step: Step) -> Step:
+        if step.starts is not None:
+            return _of_stage(step, step.starts, config.stage)
+        return steps[step] if step.has_code else step
+
     routes = definition.routes
     if routes is not None:
-        changed = tuple(
-            replace(one, step=_of_stage(one.step, one.step.starts, config.stage))
-            if one.step.starts is not None
-            else (replace(one, step=steps[one.step]) if one.step.has_code else one)
-            for one in routes.routes
-        )
-        routes = replace(routes, routes=changed)
+        own = tuple(replace(one, step=changed(one.step)) for one in routes.routes)
+        routes = replace(routes, routes=own)
     notified, cleanup = definition.on_failure, definition.cleanup
     return replace(
         definition,
         name=config.name_of(definition.name),
-        graph=_replaced(definition.graph, steps, config),
+        graph=_replaced(definition.graph, changed),
         routes=routes,
         tags=tags,
         on_failure=steps[notified] if isinstance(notified, Step) else notified,
@@ -129,14 +130,14 @@ def _from(settings: Any, table: str, given: Collection[str]) -> dict[str, Any]:
     }
 
 
-def _replaced(graph: Graph, steps: dict[Step, Step], config: Config) -> Graph:
+def _replaced(graph: Graph, changed: Callable[[Step], Step]) -> Graph:
     def change(node: AnyNode) -> AnyNode:
         if isinstance(node, Wait):
             return node
         if isinstance(node, Map):
-            return replace(node, body=_replaced(node.body, steps, config))
-        if node.step.starts is not None:
-            return replace(node, step=_of_stage(node.step, node.step.starts, config.stage))
-        return replace(node, step=steps[node.step])
+            return replace(node, body=_replaced(node.body, changed))
+        if node.step.routed is not None:
+            return replace(node, step=node.step.inside(changed))
+        return replace(node, step=changed(node.step))
 
     return Graph(tuple(change(node) for node in graph.nodes))

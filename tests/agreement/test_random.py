@@ -20,6 +20,7 @@ from strategies import (
     inputs,
     pipelines,
     routed,
+    routed_nodes,
     same,
     with_limits,
     with_variables,
@@ -136,6 +137,35 @@ def test_routes_agree(
 ) -> None:
     """Routed pipelines take the same ways, loops and all, and end alike, here and there."""
     agree_on_routes(*made, deployment)
+
+
+@given(made=routed_nodes())
+@settings(
+    max_examples=EXAMPLES // 10,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_routed_nodes_agree(
+    made: tuple[Pipeline, dict[str, Any], dict[str, Any]], deployment: Deployment
+) -> None:
+    """Routed pipelines in graphs have the same results and errors, here and there."""
+    pipeline, values, answers = made
+    there = deployment.execute(pipeline, values, answers=answers)
+    # The items of a Distributed Map are executions of their own, which have the errors.
+    reported = f"{there.error} {there.cause}"
+    reported = "" if there.error == "States.ExceedToleratedFailureThreshold" else reported
+    for strict in (False, True):
+        try:
+            here = pipeline.local_run(values, strict=strict, wait_scale=0, answers=answers).outputs
+        except (LoopError, StepFailed) as failed:
+            error = type(failed.__cause__).__name__
+            assert there.status == "FAILED"
+            assert not reported or error in reported
+        else:
+            found = deployment.aws.values(there)
+            assert set(found) == set(pipeline.graph.terminals)
+            for name, value in found.items():
+                assert same(value, here[name]), name
 
 
 @given(pipeline=with_variables(), stage=st.sampled_from([None, "dev", "prod"]))

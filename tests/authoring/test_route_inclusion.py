@@ -156,7 +156,7 @@ def same_name() -> None:
 WRONG: list[tuple[Callable[[], Any], type[LokkiError], str]] = [
     (lambda: parent_of("prices"), OptionError, "requires a pipeline whose steps become part"),
     (lambda: parent_of(load), OptionError, "requires a pipeline whose steps become part"),
-    (included_in_itself, BindingError, "whose steps return their next steps"),
+    (included_in_itself, BindingError, "begins with 'x', which does not exist"),
     (with_cleanup, BindingError, "is a pipeline with cleanup="),
     (lambda: parent_of(daily_load, parameters="day"), OptionError, "requires names of values"),
     (lambda: parent_of(daily_load, parameters={"day": 1}), OptionError, "requires names of"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lokki_tf import DAG, Flow, MicroFunctions, Parameter, Pipeline, flow, step, task, wait
+from lokki_tf import DAG, Flow, Parameter, Pipeline, flow, step, task, wait
 from lokki_tf.errors import BindingError, CycleError
 from lokki_tf.model import Map, Node, Wait
 
@@ -231,18 +231,6 @@ def test_recursion_is_an_error() -> None:
         _ = first.definition
     assert caught.value.place is not None
     assert caught.value.place.file == __file__
-
-
-def test_a_routed_pipeline_cannot_be_included() -> None:
-    """A pipeline of routes has no graph to include."""
-    pipe = MicroFunctions("start", name="routed")
-
-    @pipe.fn(terminates=True)
-    def start(**state: Any) -> Any:
-        return {"$next": None}
-
-    with pytest.raises(BindingError, match="cannot be part of another"):
-        pipe()
 
 
 def test_a_sub_pipeline_waits_as_a_whole() -> None:

@@ -25,7 +25,7 @@ from lokki_tf.model import (
 from ..builder import ends_in
 from ..inlining import inlined
 from ..nesting import INCLUDED, is_pipeline
-from ..specs import ParameterSpec, WaitSpec
+from ..specs import Box, ParameterSpec, WaitSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +91,7 @@ def included(
         raise OptionError(
             f"include({pipeline!r}) requires a pipeline whose steps become part of this one",
             place=place,
-            remedy="pass a flow, or a pipeline of calls or tasks; to start a deployed one, write "
+            remedy="pass a flow or another pipeline; to start a deployed one, write "
             "start_pipeline(name)",
         )
     sub: SubPipeline = getattr(pipeline, INCLUDED)(place)
@@ -109,6 +109,9 @@ def included(
         for one, inner in zip(sub.parameters, declared, strict=True)
     }
     calls = inlined(replace(sub, name=title), (), values, place)
+    if sub.routed is not None:
+        for call in calls:
+            call.box = Box(title, place)
     graph, names, limits = ends_in(calls)
     _refuse_unknown_times(graph, place)
     ends = [n for n, one in zip(names, calls, strict=True) if not _is_silent(one)]
@@ -200,6 +203,8 @@ def _changed(graph: Graph, change: Callable[[Step], Step]) -> Graph:
             return node
         if isinstance(node, Map):
             return replace(node, body=_changed(node.body, change))
+        if node.step.routed is not None:
+            return replace(node, step=node.step.inside(change))
         return replace(node, step=change(node.step)) if node.step.has_code else node
 
     return Graph(tuple(map(changed, graph.nodes)))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
-from lokki_tf.errors import NamingError, OptionError, Place, RouteError
+from lokki_tf.errors import CycleError, NamingError, OptionError, Place, RouteError
 from lokki_tf.model import FAILURE, Finding, Graph, Route, Routes, Step, StepOptions, raise_errors
 from lokki_tf.tracebacks import ends_at_caller
 
@@ -177,9 +177,27 @@ class Registry:
         _refuse_names(f"include({pipeline!r}, …)", parameters or (), place)
         _refuse_texts("include", place, name=name, result=result, next=next)
         made = included(pipeline, parameters, place, name=name, result=result, next_step=next)
+        self._refuse_circle(made, place)
         ways = Ways(made.step.name, next, "$next", next is None, caught_routes(catch, place))
         self.registered[made.step.name] = made.step, replace(ways, optional=made.optional)
         self.inclusions[made.step.name] = made
+
+    def _refuse_circle(self, made: Inclusion, place: Place) -> None:
+        """Refuse a pipeline that contains this one.
+
+        Raises:
+            CycleError: If it does.
+        """
+        own = {step.function for step, _ in self.registered.values() if step.has_code}
+        for node in made.graph.routed:
+            if own.intersection(one.step.function for one in node.visits.values()):
+                raise CycleError(
+                    f"{node.step.own_name!r} would contain itself: the included pipeline "
+                    f"{made.step.name!r} contains it",
+                    place=place,
+                    remedy="start one of them with start_pipeline(), or lead back to a step of its "
+                    "own",
+                )
 
     @property
     def unused_limits(self) -> tuple[UnusedLimit, ...]:

@@ -29,7 +29,7 @@ def missing_arguments(passing: Passing) -> Iterator[Finding]:
                 continue
             history, last, missing = passing.way_without(route, name)
             reported.update(missing)
-            step = route.step.name
+            step = route.name
             yield Finding(
                 "missing-argument",
                 f"{_MISSING}{_set(missing)} : caller history {list(history)} -> {step}",
@@ -48,10 +48,10 @@ def unexpected_arguments(passing: Passing) -> Iterator[Finding]:
             listed = ", ".join(map(repr, names))
             yield Finding(
                 "unexpected-argument",
-                f"step {before!r} passes {listed}, but step {route.step.name!r} has no such "
+                f"step {before!r} passes {listed}, but step {route.name!r} has no such "
                 "parameter and no **kwargs",
                 transition.place,
-                f"add **kwargs to def {route.step.name}(…), or remove it from the state",
+                f"add **kwargs to def {route.name}(…), or remove it from the state",
                 error=BindingError,
             )
             break  # one transition is enough
@@ -60,13 +60,12 @@ def unexpected_arguments(passing: Passing) -> Iterator[Finding]:
 def default_arguments(passing: Passing) -> Iterator[Finding]:
     """Check that an argument with a default is passed on some path, except to the first step."""
     for route in passing.reached:
-        apart = route.step.name == passing.start or route.step.includes is not None
+        apart = route.name == passing.start or route.step.includes is not None
         names = () if apart else _optional(passing, route)
         if names:
             yield Finding(
                 "default-argument",
-                f"{_set(names)} of step {route.step.name!r} is never passed: it always has "
-                "its default",
+                f"{_set(names)} of step {route.name!r} is never passed: it always has its default",
                 route.step.place,
                 "pass it, or make it a constant",
                 severity="warning",

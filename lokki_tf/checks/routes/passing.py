@@ -57,7 +57,7 @@ class Passing:
         self.routes = routes
         self.start = start
         self._bits = _numbered(routes)
-        self._ways = {route.step.name: self._ways_of(route) for route in routes.routes}
+        self._ways = {route.name: self._ways_of(route) for route in routes.routes}
         self._into: dict[str, list[tuple[str, _Way]]] = {name: [] for name in self._ways}
         for name, ways in self._ways.items():
             for way in ways:
@@ -72,15 +72,15 @@ class Passing:
     @property
     def reached(self) -> tuple[Route, ...]:
         """The steps that a run can reach, in the order of their registration."""
-        return tuple(route for route in self.routes.routes if route.step.name in self._possibly)
+        return tuple(route for route in self.routes.routes if route.name in self._possibly)
 
     def missing(self, route: Route) -> tuple[str, ...]:
         """Return the required arguments of a step that are missing on some path."""
-        return self._names(self._required(route) & ~self._surely[route.step.name])
+        return self._names(self._required(route) & ~self._surely[route.name])
 
     def never_passed(self, route: Route) -> tuple[str, ...]:
         """Return the arguments of a step that it receives on no path, the run's input included."""
-        possibly = self._possibly[route.step.name]
+        possibly = self._possibly[route.name]
         return () if possibly & _ANYTHING else self._names(self._set(route.takes) & ~possibly)
 
     def unexpected(self, route: Route) -> Iterator[tuple[str, Transition, tuple[str, ...]]]:
@@ -92,7 +92,7 @@ class Passing:
         if route.takes_more:
             return
         taken = self._set(route.takes) | _ANYTHING
-        for before, way in self._into[route.step.name]:
+        for before, way in self._into[route.name]:
             unexpected = way.after(self._possibly.get(before, 0)) & ~taken
             if before in self._possibly and unexpected:
                 yield before, way.transition, self._names(unexpected)
@@ -113,7 +113,7 @@ class Passing:
         origins = self._without(name)
         callers: list[str] = []
         taken: list[_Way] = []
-        at = route.step.name, False
+        at = route.name, False
         while (origin := origins[at]) is not None:
             at, way = origin
             callers.append(at[0])

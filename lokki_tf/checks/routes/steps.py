@@ -34,7 +34,7 @@ def no_start(routes: Routes, start: str) -> Iterator[Finding]:
 def no_such_step(routes: Routes) -> Iterator[Finding]:
     """Check that each next step exists."""
     for route in routes.routes:
-        name = route.step.name
+        name = route.name
         unknown: dict[tuple[str, Place], None] = {}
         for one in route.transitions:
             if one.target is not None and one.target not in routes.by_name:
@@ -57,7 +57,7 @@ def no_end(passing: Passing) -> Iterator[Finding]:
 
     Of several steps that cannot, only the first on a path is reported.
     """
-    reached = {route.step.name: route for route in passing.reached}
+    reached = {route.name: route for route in passing.reached}
     before: dict[str, list[str]] = {name: [] for name in reached}
     for name, route in reached.items():
         for one in route.transitions:
@@ -84,14 +84,14 @@ def no_end(passing: Passing) -> Iterator[Finding]:
 def unreachable(passing: Passing) -> Iterator[Finding]:
     """Check that each step can be reached."""
     routes = passing.routes
-    reached = {route.step.name for route in passing.reached}
+    reached = {route.name for route in passing.reached}
     if routes.start != passing.start and routes.start in routes.by_name:
-        reached |= {route.step.name for route in Passing(routes, routes.start).reached}
+        reached |= {route.name for route in Passing(routes, routes.start).reached}
     for route in routes.routes:
-        if route.step.name not in reached:
+        if route.name not in reached:
             yield Finding(
                 "unreachable",
-                f"no step leads to step {route.step.name!r}, and no run starts with it",
+                f"no step leads to step {route.name!r}, and no run starts with it",
                 route.step.place,
                 "return it as the next step somewhere, or remove it",
                 severity="warning",

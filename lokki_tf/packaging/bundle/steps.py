@@ -60,9 +60,11 @@ def package_steps(
         TemplateError: If the template cannot be read.
     """
     template = read_template(str(template_file)) if template_file is not None else None
-    inside = {*definition.graph.steps}
+    routed = {step for node in definition.graph.routed for step in node.step.with_code}
+    if definition.routes is not None:
+        routed |= {*definition.steps} - {*definition.graph.steps}
     packages = {
-        step: package(one, template=template, routed=bool(definition.routes and step not in inside))
+        step: package(one, template=template, routed=step in routed)
         for step, one in cut_steps(definition).items()
     }
     asking, shared = context_steps(packages), dict[str, bytes]()
@@ -275,6 +277,8 @@ def _follow(
             makers[node.name] = _follow(node.body, found, made, arriving)
         elif isinstance(node, Wait):
             makers[node.name] = found
+        elif node.step.routed is not None:
+            makers[node.name] = _of_states(node.step.with_code, found, made, arriving)
         elif node.step.starts is not None:
             makers[node.name] = {}  # JSON, or objects that only the step that receives them knows
         else:
@@ -282,6 +286,19 @@ def _follow(
             for step in filter(None, (node.step, node.step.condition)):
                 arriving[step].update(found)
     return {one: None for name in graph.terminals for one in makers[name]}
+
+
+def _of_states(
+    steps: Collection[Step],
+    entering: Producers,
+    made: dict[Step, Producers],
+    arriving: dict[Step, Producers],
+) -> Producers:
+    """Return the sources of a routed pipeline's result; each step receives all of its values."""
+    states = {**entering, **{one: None for step in steps for one in made[step]}}
+    for step in steps:
+        arriving[step].update(states)
+    return states
 
 
 def _of_values(values: Iterable[Any]) -> Producers:

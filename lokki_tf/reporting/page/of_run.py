@@ -92,17 +92,19 @@ def report_of(run: Run[Any], error: BaseException | None) -> RunReport:
 
 
 def inner_nodes(graph: Graph) -> dict[str, str]:
-    """Return the outermost map of each node inside of maps, by name.
+    """Return the outermost map, or routed pipeline, of each node inside of one, by name.
 
     Args:
         graph: The graph.
     """
-    return {
+    found = {
         inner.name: node.name
         for node in graph.nodes
         if isinstance(node, Map)
         for inner in node.body.every()
     }
+    walks = ((name, node.name) for node in graph.routed for name in node.visits)
+    return found | {name: found.get(node, node) for name, node in walks}
 
 
 def call_title(call: Call) -> str:
@@ -133,6 +135,8 @@ def kind_of(node: AnyNode) -> str:
         return f"wait, {node.label}"
     if node.step.starts is not None:
         return f"starts pipeline {node.step.starts.name}"
+    if node.step.routed is not None:
+        return f"runs the steps of pipeline {node.step.routed.name}"
     kind = "job of AWS Batch" if node.step.is_job else "step"
     return f"{kind}, answered from outside" if node.step.options.callback else kind
 
