@@ -92,14 +92,19 @@ def writer_and_reader(
         from lokki_tf.runtime.blocks import File
         from lokki_tf.runtime.envelope import BLOCKS, freeze, thaw
 
-        def write_blocks(value: Any) -> None:
-            form, data = freeze(value)
-            assert form == BLOCKS
-            assert not isinstance(data, bytes)
-            with path.open("wb") as file:
-                file.writelines(data.stored())
+        forms: list[str] = []
 
-        return write_blocks, lambda: thaw(BLOCKS, File(str(path))), size
+        def write_value(value: Any) -> None:
+            form, data = freeze(value)
+            forms[:] = [form]
+            with path.open("wb") as file:
+                file.writelines([data] if isinstance(data, bytes) else data.stored())
+
+        def read_value() -> Any:
+            (form,) = forms
+            return thaw(form, File(str(path)) if form == BLOCKS else path.read_bytes())
+
+        return write_value, read_value, size
     if way == "gzip":
 
         def write_gzip(value: Any) -> None:

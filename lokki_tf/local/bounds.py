@@ -89,10 +89,6 @@ def _is_over(one: AnyNode, producer: str) -> bool:
 
 def _packed(items: list[Any], share: int, reference: str) -> list[dict[str, Any]]:
     """The envelopes of items as in AWS, without what is stored there."""
-    from lokki_tf.runtime.envelope import json_text
+    from lokki_tf.runtime.envelope import inlined, json_text
 
-    texts = [json_text(item) for item in items]
-    return [
-        {"value": item} if text is not None and len(text) <= share else {"ref": reference}
-        for item, text in zip(items, texts, strict=True)
-    ]
+    return [inlined(one, json_text(one), share) or {"ref": reference} for one in items]

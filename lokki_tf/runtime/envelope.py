@@ -9,7 +9,8 @@ An envelope is a JSON object with one key that says how to read it:
 - ``{"at": "s3://…"}``: the envelope that a job of Batch has written into the bucket;
 - ``{"failed": {"Error": …, "Cause": …}, "step": "score"}``: the error of a step that was caught, as
   the state machine has it; the value is a :class:`.failure.Failure`;
-- ``{"make": "list", "items": {"0": envelope, …}}``: a list, tuple, (frozen) set or dict;
+- ``{"make": "list", "items": {"0": envelope, …}}``: a list, tuple, (frozen) set or dict, such as a
+  small result that JSON does not preserve, while it does its members; a dict has its ``keys``;
 - ``{"part": selection, "of": "0"}``: a part of another value of the event, see :mod:`.parts`.
 
 Additionally, ``"skipped": true`` means that the step's condition was false; the value is then
@@ -44,6 +45,10 @@ FORMS = (JSON, PICKLE, BLOCKS)
 """Endings of the names of values in the bucket."""
 PROTOCOL = 5  # every Python version that Lambda offers can read it
 LARGEST_INT = 2**53 - 1  # JSON readers that use doubles lose digits of larger integers
+_CONTAINERS = (tuple, list, dict, set, frozenset)
+_AROUND = len('{"value": }')  # of a value's own envelope, for which there is room as well
+_DEEPEST = 16  # levels of containers in an envelope: each is read by a call
+_LEAST = len("0,")  # of a member
 _GZIP = 31  # zlib's number for the gzip format
 _SLICES = ("lokki_tf.runtime.slices", "lokki_runtime.slices")  # here, and in zips
 
@@ -148,7 +153,9 @@ def thaw(form: str, data: Frozen | Source, modules: Mapping[str, str] | None = N
     return json.loads(plain) if form == JSON else _unpickled(plain, modules)
 
 
-def pack(value: Any, inline: int, write: Callable[[str, Frozen], str]) -> Envelope:
+def pack(
+    value: Any, inline: int, write: Callable[[str, Frozen], str], *, parts: bool = True
+) -> Envelope:
     """Return the envelope of a step's result.
 
     Args:
@@ -156,13 +163,66 @@ def pack(value: Any, inline: int, write: Callable[[str, Frozen], str]) -> Envelo
         inline: Longest JSON text in bytes that may be in the envelope itself.
         write: Receives format and bytes, or blocks, of a longer value, or of one that is not JSON;
             stores them and returns their URI.
+        parts: Whether the envelope may be that of a container with its members.
     """
     text = json_text(value)
-    if text is None:
-        return {"ref": write(*_frozen(value))}
-    if len(text) <= inline:
+    known = None if text is None and not parts else inlined(value, text, inline)
+    if known is not None:
+        return known
+    return {"ref": write(*(_frozen(value) if text is None else (JSON, compress(text.encode()))))}
+
+
+def inlined(value: Any, text: str | None, inline: int) -> Envelope | None:
+    """Return the envelope of a value that is in it; ``None`` if it has to be stored.
+
+    Args:
+        value: The value.
+        text: Its JSON, see :func:`json_text`.
+        inline: As for :func:`pack`.
+    """
+    if text is not None:
+        return {"value": value} if len(text) <= inline else None
+    made = _in_parts(value, inline)
+    fits = made is not None and len(json.dumps(made)) <= inline + _AROUND
+    return made if fits and _is_tree(value) else None
+
+
+def _in_parts(value: Any, room: int, depth: int = 0) -> Envelope | None:
+    """Return the envelope of a container whose members JSON preserves, or are such containers.
+
+    Args:
+        value: Any value.
+        room: Bytes that it may have; what certainly has more is not finished.
+        depth: The number of containers around it.
+    """
+    kind = type(value)
+    if kind in _CONTAINERS and (depth > _DEEPEST or len(value) * _LEAST > room):
+        return None
+    if json_text(value) is not None:
         return {"value": value}
-    return {"ref": write(JSON, compress(text.encode()))}
+    if kind not in _CONTAINERS:
+        return None
+    made: Envelope = {"make": kind.__name__}
+    parts = list(value.values() if kind is dict else value)
+    members = [_in_parts(one, room, depth + 1) for one in parts]
+    if kind is dict:
+        made["keys"] = _in_parts(list(value), room, depth + 1)
+    made["items"] = {str(number): one for number, one in enumerate(members)}
+    return None if None in (*members, *made.values()) else made
+
+
+def _is_tree(value: Any) -> bool:
+    """Return whether no list, dict or set occurs twice, of which two would be read."""
+    waiting, seen = [value], set()
+    while waiting:
+        one = waiting.pop()
+        kind = type(one)
+        if kind in _CONTAINERS:
+            if id(one) in seen and kind not in (tuple, frozenset):
+                return False
+            seen.add(id(one))
+            waiting.extend(one.values() if kind is dict else one)
+    return True
 
 
 def unpack(

@@ -335,7 +335,9 @@ def _raising(items: Iterable[Any], event: dict[str, Any]) -> Iterable[Any]:
 
 
 def _stored(value: Any, event: dict[str, Any]) -> Envelope:
-    envelope = pack(value, event["inline"], partial(keep_object, event))
+    # The key "items" is that of a container's members as well.
+    parts = "items" not in event
+    envelope = pack(value, event["inline"], partial(keep_object, event), parts=parts)
     if event.get("bounded") and "ref" in envelope:
         from . import maps
 

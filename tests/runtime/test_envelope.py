@@ -42,6 +42,10 @@ class Texts(Box[bytes]):
     pass
 
 
+class Record(tuple[int, ...]):
+    """A subclass, which JSON and its containers do not preserve."""
+
+
 class Bucket(dict[str, bytes]):
     """Objects by URI, in memory."""
 
@@ -89,6 +93,43 @@ def test_the_inline_limit_counts_bytes_of_json() -> None:
     assert pack("x" * 8, 10, bucket.write) == {"value": "x" * 8}
     assert pack("x" * 9, 10, bucket.write) == {"ref": "s3://bucket/object.json.gz"}
     assert pack("é", 7, bucket.write) == {"ref": "s3://bucket/object.json.gz"}
+
+
+LIST, SET = [1], {1}
+
+
+@pytest.mark.parametrize(
+    ("value", "is_inside"),
+    [
+        *(
+            ((1, "x"), True),
+            ((), True),
+            ({1: "a", (2, 3): {"b"}}, True),
+            ([{1}, frozenset()], True),
+        ),
+        *((([1, 2], {"a": None}), True), ((1, (2, (3,))), True)),
+        *(((LIST, LIST), False), (([LIST], {"a": LIST}), False), ([SET, SET], False)),
+        *(((2**60,), False), ((float("nan"),), False), ((b"x",), False)),
+        *((Record((1, 2)), False), ((*range(2_000),), False), (("x" * 20_000,), False)),
+    ],
+    ids=str,
+)
+def test_small_containers_of_json_are_inside(value: Any, is_inside: bool) -> None:
+    """A tuple, set or dict of small JSON needs no object, unless a list in it occurs twice."""
+    bucket = Bucket()
+    envelope = pack(value, 10_000, bucket.write)
+    assert ("ref" not in envelope, not bucket) == (is_inside, is_inside)
+    assert len(json.dumps(envelope)) <= 10_000 + len('{"value": }')
+    assert same(unpack(json.loads(json.dumps(envelope)), bucket.__getitem__), value)
+
+
+def test_deep_containers_are_objects() -> None:
+    """What is too deep to be looked at is pickled, if it can be."""
+    deep: Any = ()
+    for _ in range(400):
+        deep = (deep,)
+    bucket = Bucket()
+    assert same(unpack(pack(deep, 10**6, bucket.write), bucket.__getitem__), deep)
 
 
 def test_a_value_that_looks_like_an_envelope_is_a_value() -> None:
