@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 _OF_CALL = ("kwargs", "wholes", "given", "flow", "main")
 """Fields of a node's event that its first step reads its arguments from."""
-_OF_END = ("inline", "bounded", "items", "parts", "instant", "texts")
+_LAID_OUT = ("items", "parts", "instant", "texts")
+"""Fields that describe what maps and waits read from it."""
+_OF_END = ("inline", "bounded", *_LAID_OUT)
 """Fields of a node's event that describe its result."""
 _OF_CONTEXT = ("context", "given.$", "main")
 EVENT_BYTES = 16_384
@@ -140,7 +142,8 @@ def inside_of(
         in_map: The map around it, if any.
 
     Raises:
-        OptionError: If it has a job in a map.
+        OptionError: If it has a job in a map, or a map or a wait reads the result of a pipeline
+            that it starts last.
     """
     routes = _routes(node)
     first = routes.by_name[routes.start]
@@ -152,6 +155,14 @@ def inside_of(
             place=node.place,
             remedy="let the job be a step of the map itself, or start the pipeline with "
             f"start_pipeline({node.step.own_name!r})",
+        )
+    last = next((one for one in routes.routes if one.ends and not one.step.has_code), None)
+    if last is not None and any(key in sent for key in _LAID_OUT):
+        raise OptionError(
+            f"pipeline {node.step.own_name!r} may end with {last.name!r}, a pipeline that it "
+            "starts, and a map or a wait reads its result, which only a step can prepare",
+            place=node.place,
+            remedy="let a step take the result and return what is needed of it",
         )
     kept = (
         in_map is not None

@@ -509,6 +509,89 @@ def refused(kind: str):
     return shown(REFUSING(kind=kind, catch=LookupError))
 
 
+def around_routed() -> MicroFunctions:
+    """A routed pipeline whose loop contains another one."""
+    pipe = MicroFunctions("begin", name="around-routed")
+
+    @pipe.fn()
+    def begin(count: int) -> ReturnUpdates:
+        return ReturnUpdates("halving", rows=[count, 13] if count else [13])
+
+    pipe.include(HALVING, next="again")
+
+    @pipe.fn(terminates=True)
+    def again(count: int, rows: Any, halving: Any) -> Any:
+        if count < 40:
+            return ReturnUpdates("begin", "halving", "rows", count=count + 30)
+        return {"found": halving}
+
+    return pipe
+
+
+@pytest.mark.parametrize(
+    ("pipe", "values"), [(around_routed(), {"count": 0}), (around_routed(), {"count": 50})]
+)
+def test_routed_ones_in_routed_ones_agree(
+    pipe: MicroFunctions, values: dict[str, Any], aws: LocalAws
+) -> None:
+    """A routed pipeline is a step of another one, also in a loop."""
+    here = pipe.local_run(values)
+    assert here.result == pipe.local_run(values, strict=True).result
+    assert [*aws.values(aws.run(pipe, values)).values()] == [here.result]
+
+
+WITH_JOBS = MicroFunctions("measure", name="with-jobs")
+
+
+@WITH_JOBS.fn(job_type="batch")
+def measure(rows: list[int]) -> ReturnUpdates:
+    return ReturnUpdates("keep", total=sum(rows))
+
+
+@WITH_JOBS.fn(job_type="batch", terminates=True)
+def keep(rows: list[int], total: int) -> dict[str, Any]:
+    if total > 50:
+        raise Refused("too much")
+    return {"rows": rows, "total": total}
+
+
+@flow
+def with_jobs():
+    result = WITH_JOBS(rows=numbers())
+    caught_one = error_of(WITH_JOBS(rows=[99], catch=True))
+    return shown(result["rows"].map(plus), result["total"], caught_one)
+
+
+def test_jobs_agree(aws: LocalAws) -> None:
+    """Jobs are steps of it, also as the last one, over a part of whose result a map runs."""
+    here = with_jobs.local_run()
+    assert here.result == with_jobs.local_run(strict=True).result
+    assert here.result[2] == ["list", ["Refused", "too much", "with-jobs"]]
+    assert [*aws.values(aws.run(with_jobs)).values()] == [here.result]
+
+
+@flow
+def jobs_in_a_map():
+    return rows_of().map(WITH_JOBS)
+
+
+@flow
+def mapped_start():
+    return LAST_STARTED(day="abc")["total"].map(plus)
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "says"),
+    [(jobs_in_a_map, "is a job of AWS Batch, and"), (mapped_start, "may end with 'summed'")],
+)
+def test_what_has_no_place_is_an_error(pipeline: Any, says: str) -> None:
+    """What cannot be compiled is a finding of check, with the place of the call."""
+    (found,) = [one for one in pipeline.check() if one.severity == "error"]
+    assert says in found.message
+    assert found.place is not None
+    assert found.place.file == __file__
+
+
 FAIL = [(refused, {"kind": "twice"}, "RefusedTwice", "twice", "refusing.refusing")]
 
 

@@ -81,6 +81,19 @@ def text(value: object) -> str:
     return type(value).__name__
 
 
+ROUTED = MicroFunctions("begin", name="c-inner")
+
+
+@ROUTED.fn()
+def begin(number: int) -> ReturnUpdates:
+    return ReturnUpdates("end")
+
+
+@ROUTED.fn(terminates=True)
+def end(number: int) -> dict[str, int]:
+    return {"number": number}
+
+
 PLAIN = second(first())
 CHILD = Pipeline("counted-child", steps=[second(Parameter("number", int, default=1))])
 FEATURES: dict[str, tuple[Pipeline, int]] = {
@@ -98,6 +111,8 @@ FEATURES: dict[str, tuple[Pipeline, int]] = {
     "poll": (Pipeline("c-poll", steps=[third(polls(first()))]), 3),
     "callback": (Pipeline("c-callback", steps=[third(asks(first()))]), 3),
     "included": (Pipeline("c-included", steps=[third(CHILD(number=first()))]), 3),
+    # Two steps, in a state around them.
+    "routed": (Pipeline("c-routed", steps=[third(ROUTED(number=first())["number"])]), 5),
     "start": (
         Pipeline("c-start", steps=[third(start_pipeline("counted-child").after(first()))]),
         4,
