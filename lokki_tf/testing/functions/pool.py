@@ -37,19 +37,19 @@ class Pool:
         Raises:
             CannotStart: If the program of an image cannot be started.
         """
-        with self._free:
-            while True:
-                warm = self._warm(recipe)
-                if warm is not None:
-                    return warm, False
-                if self._count < self._most:
-                    self._count += 1
-                    break
-                if self._idle:
-                    _, oldest = self._idle.popitem(last=False)
-                    oldest.close()
-                    break
-                self._free.wait()
+        # Only outside of the lock is anything done that lets other threads run: those that call
+        # functions at the same time would all wait for each other.
+        while True:
+            worker = self._taken(recipe)
+            if worker is None:
+                break
+            if worker.recipe != recipe:  # its place is taken by a new one
+                worker.close()
+                break
+            if not worker.ended:
+                return worker, False
+            worker.close()
+            self.lost()
         try:
             if isinstance(recipe, Program):
                 return Sandbox(self._launcher, recipe), True
@@ -58,17 +58,23 @@ class Pool:
             self.lost()
             raise
 
-    def _warm(self, recipe: Recipe | Program) -> Worker | Sandbox | None:
-        while True:
-            found = (each for each in reversed(self._idle.values()) if each.recipe == recipe)
-            worker = next(found, None)
-            if worker is None:
-                return None
-            del self._idle[id(worker)]
-            if not worker.ended:
-                return worker
-            worker.close()
-            self._count -= 1
+    def _taken(self, recipe: Recipe | Program) -> Worker | Sandbox | None:
+        """Return an idle worker: one for the recipe, else None if there may be one more.
+
+        Else the one that has been idle for the longest time.
+        """
+        with self._free:
+            while True:
+                found = (each for each in reversed(self._idle.values()) if each.recipe == recipe)
+                worker = next(found, None)
+                if worker is not None:
+                    return self._idle.pop(id(worker))
+                if self._count < self._most:
+                    self._count += 1
+                    return None
+                if self._idle:
+                    return self._idle.popitem(last=False)[1]
+                self._free.wait()
 
     def give_back(self, worker: Worker | Sandbox) -> None:
         """Return a worker to the pool for the next event."""

@@ -177,14 +177,17 @@ class Children(Generic[E]):
             position: The child's position.
             attempt: The attempt that has ended; nothing happens if another one runs.
         """
+        child = self._live.get(position)
+        if child is None or child.attempt != attempt:
+            return
+        stays = child.has_map_runs
+        data = b"" if stays else pickle.dumps(child.pack(), pickle.HIGHEST_PROTOCOL)
         with self._lock:
-            child = self._live.get(position)
-            if child is None or child.attempt != attempt:
+            if self._live.get(position) is not child or child.attempt != attempt:
                 return
             self._set(position, child.status)
-            if child.has_map_runs:
+            if stays:
                 return
-            data = pickle.dumps(child.pack(), pickle.HIGHEST_PROTOCOL)
             del self._live[position]
             self._ended[position] = (child.status, data)
             self._ended_bytes += len(data)

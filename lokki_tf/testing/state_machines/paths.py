@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 from lokki_tf.testing.state_machines.failures import PathNotFound, PathSyntaxError
 from lokki_tf.testing.state_machines.path_filters import parse_filter
@@ -30,6 +31,9 @@ class Step:
     key: str | int | None = None
 
 
+_MISSING = object()
+
+
 @dataclass(frozen=True)
 class Path:
     """A parsed path, without its root."""
@@ -47,12 +51,29 @@ class Path:
         """The names and indices of a definite path, for ``ResultPath``."""
         return [step.key for step in self.steps if step.key is not None]
 
+    @cached_property
+    def _plain(self) -> list[str | int]:
+        """The keys of a path that has nothing else, as most have."""
+        return self.keys if len(self.keys) == len(self.steps) else []
+
     def find(self, root: Json) -> Json:
         """Return the value of a definite path, or the list of all matches of an indefinite one.
 
         Raises:
             PathNotFound: If a definite path selects no value.
         """
+        if self._plain:
+            value = root
+            key: Any
+            for key in self._plain:
+                kind = dict if isinstance(key, str) else list
+                try:
+                    value = value[key] if isinstance(value, kind) else _MISSING
+                except LookupError:
+                    value = _MISSING
+                if value is _MISSING:
+                    raise PathNotFound(self.text, root)
+            return value
         found = [root]
         for step in self.steps:
             found = [below for value in found for below in step.select(value)]

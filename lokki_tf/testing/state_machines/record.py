@@ -38,6 +38,8 @@ _OWN = (
     "attempt",
 )
 """What differs between the children of a Map Run that have ended."""
+_UNUSED = Event()
+"""The event of all children that nothing waits for, since it takes long to make one."""
 _OF_RUNNING = ("settings", "outer", "cancel_scope", "done", "settled", "_ending")
 INTERRUPTED = ("LocalAws.Interrupted", "The local AWS ended while the execution was running.")
 """The error and the cause of an execution that ran when the local AWS ended."""
@@ -123,8 +125,7 @@ class ExecutionRecord:
         self.language = self.definition.get("QueryLanguage", self.language)
         self.history = History(is_limited=not self.is_express)
         self.progress = Progress()
-        self.done = Event()
-        self.settled = Event()
+        self._reset_ends()
         self.cancel_scope = CancelScope(self.outer)
         self._ending = Lock()
         self.redriven = 0
@@ -142,7 +143,7 @@ class ExecutionRecord:
         """
         self.settings, self.outer = settings, None
         self.cancel_scope, self._ending = CancelScope(), Lock()
-        self.done, self.settled = Event(), Event()
+        self._reset_ends()
         self.done.set()
         self.settled.set()
         if self.status == RUNNING:
@@ -228,9 +229,15 @@ class ExecutionRecord:
             )
             self.progress = self.progress.redrive(self.redriven)
         self.outer, self.cancel_scope = outer, CancelScope(outer)
-        self.done, self.settled = Event(), Event()
+        self._reset_ends()
         self.status, self.stop_date = RUNNING, None
         self.output_text = self.error = self.cause = None
+
+    def _reset_ends(self) -> None:
+        if self.map_run_arn is None:
+            self.done, self.settled = Event(), Event()
+        else:  # its end has no consequences, and is waited for only if it cannot be stopped
+            self.done = self.settled = Event() if self.is_express else _UNUSED
 
     def adopt(self, map_run: MapRun[Self]) -> None:
         """Let a Map Run of this execution make its children."""
