@@ -197,8 +197,9 @@ def line_of(folder: str, items: int, given: argparse.Namespace) -> str:
     """A line of the table, of the lokki_tf in a folder."""
     options = ["--kind", given.kind, *(["--express"] if given.express else [])]
     return subprocess.run(
-        [sys.executable, __file__, "--one", "--items", str(items), *options],
+        [sys.executable, str(Path(__file__).resolve()), "--one", "--items", str(items), *options],
         env={**os.environ, "PYTHONPATH": folder},
+        cwd=folder,  # from which the server's process imports, too
         check=True,
         stdout=subprocess.PIPE,
         text=True,
