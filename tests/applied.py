@@ -1,7 +1,8 @@
 """Stacks that Terraform applies together, as modules of one configuration.
 
 ``init``, ``apply`` and ``plan`` each need several seconds of processor time, also for few
-resources. Tests that only need an applied stack therefore share one configuration: a function with
+resources. With more resources, the time of each grows, since Terraform writes the whole state after
+each. Tests that only need an applied stack therefore share a few configurations: a function with
 the decorator :func:`stack` writes the stack, and the fixture ``applied`` returns its outputs.
 """
 
@@ -9,7 +10,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,16 +39,18 @@ def stack(build: _Build) -> _Build:
 
 @dataclass
 class Applied:
-    """All registered stacks, applied.
+    """Registered stacks, applied.
 
     Args:
         aws: The account.
         root: The folder of the configuration; the stacks are moved there, so that references to
             the place where they were written would fail.
+        builders: Functions that write the stacks, by name.
     """
 
     aws: LocalAws
     root: Path
+    builders: Mapping[str, _Build]
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     _plan: tuple[Path, bool] | None = None
 
@@ -57,7 +61,7 @@ class Applied:
             scratch: Where stacks are written.
         """
         main: dict[str, Any] = {"module": {}, "output": {}, "provider": {"aws": [{}]}}
-        for name, build in BUILDERS.items():
+        for name, build in self.builders.items():
             place = scratch / name
             place.mkdir()
             made = build(self.aws, place)
@@ -124,6 +128,31 @@ class Applied:
             if "bucket" in outputs:
                 empty(self.aws, outputs["bucket"])
         self._change("destroy")
+
+
+@contextmanager
+def applied_stacks(modules: Collection[Path], folder: Path) -> Iterator[Applied]:
+    """Apply the stacks that modules of tests register, and destroy them at the end.
+
+    Args:
+        modules: The files of the modules.
+        folder: An empty folder.
+    """
+    builders = {
+        name: build
+        for name, build in BUILDERS.items()
+        if Path(build.__code__.co_filename) in modules
+    }
+    root, scratch = folder / "applied", folder / "stacks"
+    root.mkdir()
+    scratch.mkdir()
+    with LocalAws(retry_delay_scale=0.0, wait_scale=1e-6) as aws:
+        together = Applied(aws, root, builders)
+        together.apply(scratch)
+        assert together.plan()[1], "a plan after apply is not empty"
+        yield together
+        together.destroy()
+        assert aws.client("lambda").list_functions()["Functions"] == []
 
 
 def as_module(folder: Path, without: Collection[str] = ()) -> list[dict[str, Any]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from lokki_tf.terraform_cli import find_program, find_provider
 from lokki_tf.testing import LocalAws
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from applied import Applied
     from deployment import Deployment
@@ -26,25 +27,30 @@ if TYPE_CHECKING:
 settings.register_profile("patient", deadline=None)  # a busy computer must not fail tests
 settings.load_profile("patient")
 
-_APPLIED = tuple(
-    f"tests/{name}.py"
-    for name in (
-        *("agreement/test_deployed", "agreement/test_examples", "agreement/test_packages"),
-        *("agreement/test_secrets", "seeds/test_lokki_batch"),
-        *("seeds/test_orchwipy_deployed", "terraform/test_account"),
-        *("terraform/test_images", "terraform/test_roles", "terraform/test_settings"),
-        *("terraform/test_alarms", "terraform/test_stages", "terraform/test_terraform_refs"),
-        *("terraform/test_triggers", "terraform/test_started_refs"),
-        *("agreement/test_included_routes", "agreement/test_routed_nodes"),
-    )
-)
-"""Modules whose tests share what one `terraform apply` creates, and so one worker."""
+_APPLIED = {
+    "applied: random pipelines": ("agreement/test_deployed", "agreement/test_included_routes"),
+    "applied: examples": (
+        *("agreement/test_examples", "agreement/test_packages", "agreement/test_secrets"),
+        *("seeds/test_lokki_batch", "seeds/test_orchwipy_deployed"),
+    ),
+    "applied: references and routes": (
+        *("terraform/test_terraform_refs", "terraform/test_started_refs"),
+        *("terraform/test_triggers", "agreement/test_routed_nodes"),
+    ),
+    "applied: settings": (
+        *("terraform/test_account", "terraform/test_alarms", "terraform/test_images"),
+        *("terraform/test_roles", "terraform/test_settings", "terraform/test_stages"),
+    ),
+}
+"""Modules whose tests share what one ``terraform apply`` creates, and so one worker."""
+_GROUPS = {f"tests/{name}.py": group for group, names in _APPLIED.items() for name in names}
 _SLOWEST = (
-    "applied",
+    *_APPLIED,
     "tests/operate/test_deploying.py",
     "containers",
     "tests/testing/test_batch_terraform.py",
-    "tests/agreement/test_random.py",
+    *("tests/agreement/test_random.py", "tests/agreement/test_least_privilege.py"),
+    *("tests/test_pages.py", "tests/terraform/test_upgrades.py"),
 )
 
 
@@ -75,9 +81,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Give each worker whole modules, whose fixtures are then made once, as without workers.
 
-    ``--dist loadfile`` would do that for single modules. Those in ``_APPLIED`` share one apply of
-    Terraform, which each worker would repeat. (xdist's own groups are lost on pytest 9, which keeps
-    a test's id elsewhere.)
+    ``--dist loadfile`` would do that for single modules. Those of a group in ``_APPLIED`` share one
+    apply of Terraform, which each worker would repeat. (xdist's own groups are lost on pytest 9,
+    which keeps a test's id elsewhere.)
     """
     from xdist.scheduler import LoadScopeScheduling
 
@@ -104,7 +110,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what Terraform waits longest in."""
     marked(items)
     apart = [
-        one for one in items if "applied" in _fixtures(one) and _group(one.nodeid) != "applied"
+        one for one in items if "applied" in _fixtures(one) and _group(one.nodeid) not in _APPLIED
     ]
     assert not apart, f"not in _APPLIED: {apart}"
     turns = {group: turn for turn, group in enumerate(_SLOWEST)}
@@ -119,8 +125,8 @@ def _fixtures(item: pytest.Item) -> Collection[str]:
 def _group(nodeid: str) -> str:
     """Return a test's module, or the group of modules that share an account or images."""
     module = nodeid.partition("::")[0]
-    if module in _APPLIED:
-        return "applied"
+    if module in _GROUPS:
+        return _GROUPS[module]
     in_containers = (
         module.startswith("tests/images/") or module == "tests/testing/test_containers.py"
     )
@@ -134,17 +140,28 @@ def local_aws() -> Iterator[LocalAws]:
         yield aws
 
 
-@pytest.fixture(scope="session")
-def applied(layer_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
-    """All stacks that tests have registered, applied at once; destroyed at the end."""
-    from applied import Applied
+@pytest.fixture(scope="module")
+def applied(request: pytest.FixtureRequest, apply: Callable[[str], Applied]) -> Applied:
+    """The stacks that the modules of this one's group have registered, applied at once."""
+    return apply(_group(request.node.nodeid))
 
-    with LocalAws(retry_delay_scale=0.0, wait_scale=1e-6) as aws:
-        together = Applied(aws, tmp_path_factory.mktemp("applied"))
-        together.apply(tmp_path_factory.mktemp("stacks"))
-        yield together
-        together.destroy()
-        assert aws.client("lambda").list_functions()["Functions"] == []
+
+@pytest.fixture(scope="session")
+def apply(
+    layer_cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Applied]]:
+    """Applies the stacks of a group, and destroys those of the group before it."""
+    from applied import applied_stacks
+
+    with ExitStack() as last:
+
+        @cache
+        def apply(group: str) -> Applied:
+            last.close()
+            modules = [Path(__file__).parent / f"{name}.py" for name in _APPLIED[group]]
+            return last.enter_context(applied_stacks(modules, tmp_path_factory.mktemp("group")))
+
+        yield apply
 
 
 @pytest.fixture(scope="session")

@@ -90,6 +90,7 @@ class Folder:
         Args:
             name: The stack.
         """
+        self.close()
         stack = self.stack(name)
         program = program_in(stack / ".terraform") or self._installed_provider()
         keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
@@ -110,6 +111,7 @@ class Folder:
         """End the provider."""
         if self.provider is not None:
             self.provider.close()
+            self.provider = None
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment of a user without an AWS account."""

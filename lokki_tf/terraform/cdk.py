@@ -24,8 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import ConfigError, MissingToolError
-
-from .node import find_node
+from lokki_tf.node import find_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from hmac import compare_digest
 from pathlib import Path
 from time import monotonic
@@ -106,10 +105,10 @@ class Control:
         return {}
 
     def _decisions(self, request: dict[str, Any]) -> list[dict[str, Any]]:
-        return [asdict(one) for one in self._account.access.decisions]
+        return [vars(one) for one in self._account.access.decisions]
 
     def _unused(self, request: dict[str, Any]) -> list[dict[str, Any]]:
-        return [asdict(one) for one in self._account.access.unused()]
+        return [vars(one) for one in self._account.access.unused()]
 
     def _mock(self, request: dict[str, Any]) -> dict[str, Any]:
         self._account.mocks.add(request["resource"], request["responses"], request["state"])

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Collection, Iterator, Mapping
@@ -39,10 +40,7 @@ _PROVIDER = {
     "skip_metadata_api_check": True,
     "skip_region_validation": True,
 }
-
-
-# Larger configurations need more memory than a kept provider may use before it looks for garbage.
-_MOST_MODULES = 8
+_NATIVE_BLOCK = re.compile(r'^\s*(module|provider)\s+"', re.MULTILINE)
 
 
 class Terraform:
@@ -141,11 +139,11 @@ class Terraform:
         """Yield the variables of a provider that runs; none if Terraform has to start its own."""
         program = program_in(self._data)
         own = command == "init" or VARIABLE in self._environment
-        large = len(self._modules()) > _MOST_MODULES
-        if own or large or program is None or not self._has_one_provider():
+        if own or program is None or not self._has_one_provider():
             yield {}
             return
-        with self._kept.attached(program.resolve(), self._folder, self._environment) as variables:
+        given = program.resolve(), self._folder, self._environment, self._scratch
+        with self._kept.attached(*given) as variables:
             yield variables
 
     def _has_one_provider(self) -> bool:
@@ -160,7 +158,10 @@ class Terraform:
             for one in _configurations(written)
         ]
         several = len(configured) > 1 or any("alias" in one for one in configured)
-        return not several and not self._native()
+        # Types of resources are searched in this folder.
+        elsewhere = any(not one.is_relative_to(self._folder) for one in self._modules())
+        unread = any(_NATIVE_BLOCK.search(path.read_text()) for path in self._native())
+        return not (several or elsewhere or unread)
 
     def _run(self, command: str, *arguments: str) -> str:
         done = self._call(command, *arguments)

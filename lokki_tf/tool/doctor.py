@@ -205,7 +205,7 @@ def _cdk() -> Check:
 
 
 def _node() -> Check:
-    from lokki_tf.terraform.node import find_node
+    from lokki_tf.node import find_node
 
     node = os.environ.get("JSII_NODE") or find_node()
     version = _said(node, "--version")

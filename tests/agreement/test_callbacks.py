@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -287,9 +288,8 @@ def test_many_answers_have_room(together: bool, aws: LocalAws) -> None:
         name = f"many-{asked}-{others}-{together}"
         return Pipeline(name, steps=[tell(*calls)] if together else calls)
 
-    for asked in range(1, 13):
-        for others in range(8):
-            pipeline(asked, others).generate_step_functions()
+    for asked, others in product((1, 2, 3, 5, 8, 12), (0, 1, 3, 7)):
+        pipeline(asked, others).generate_step_functions()
     ran = pipeline(5, 2)
     answers = {f"a{n}": "x" * 10_000 for n in range(5)}
     here = ran.local_run(answers=answers).outputs

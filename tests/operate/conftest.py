@@ -22,20 +22,24 @@ def squares(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> It
     options = ("--stage", "prod", "--stack-name", "other")
     folder = Folder(tmp_path_factory.mktemp("squares"), SQUARES, settings, options)
     folder.stack("other-prod")
-    # The function is there and the provider waits for it to become active. Earlier, a request that
-    # the provider gives up may be carried out without Terraform's knowledge.
-    with terminal("y") as stdin:
-        folder.interrupted = folder.interrupt(
-            "other-prod: applying",
-            "deploy",
-            stdin=stdin,
-            ready=lambda: wait_for_function(local_aws, "other-prod-load"),
+    role = local_aws.admin_role
+
+    def exists() -> None:
+        """Return when a function is there, and the provider waits for it to become active.
+
+        Earlier, a request that the provider gives up may be carried out without Terraform's
+        knowledge. The state machine comes after the functions; here another user makes it.
+        """
+        wait_for_function(local_aws, "other-prod-load")
+        local_aws.client("stepfunctions").create_state_machine(
+            name="other-prod",
+            roleArn=role,
+            definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}',
         )
-    local_aws.client("stepfunctions").create_state_machine(
-        name="other-prod",
-        roleArn=local_aws.admin_role,
-        definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}',
-    )
+
+    with terminal("y") as stdin:
+        when = "other-prod: applying"
+        folder.interrupted = folder.interrupt(when, "deploy", stdin=stdin, ready=exists)
     folder.keep_provider("other-prod")
     folder.deployment = folder.run("deploy", "--confirm", "--import-existing")
     yield folder

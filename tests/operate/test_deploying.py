@@ -81,9 +81,12 @@ def test_a_change_touches_what_it_concerns(squares: Folder) -> None:
 
 
 def test_a_plan_of_what_is_not_there_any_more_is_not_applied(
-    squares: Folder, local_aws: LocalAws
+    squares: Folder, local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file that changed since the plan, or since synth, is not applied."""
+    assert squares.provider is not None
+    for name, value in squares.provider.environment.items():
+        monkeypatch.setenv(name, value)
     config = Config(aws=AwsConfig(endpoint=local_aws.endpoint_url, region=local_aws.region))
     folder = squares.stack("other-prod")
     definition = Definition("other-prod", Graph(()))

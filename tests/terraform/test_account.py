@@ -15,9 +15,9 @@ from lokki_tf import Pipeline, step
 from lokki_tf.checks.policies import patterns_compared_literally
 from lokki_tf.config import load_config
 from lokki_tf.terraform.permissions import MOST_ARNS
+from lokki_tf.testing.provider import ProviderProcess, program_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from lokki_tf.terraform.synth import Synthesized
@@ -89,14 +89,18 @@ def test_only_what_listens_here_gets_keys_that_are_none(
     assert provider.get("region") == ("us-east-1" if local else None)
 
 
-def terraform(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
-    """Runs Terraform where no variable says anything of an account."""
-    plain = {name: text for name, text in os.environ.items() if not name.startswith("AWS_")}
-    nowhere = {"HOME": str(folder), "AWS_EC2_METADATA_DISABLED": "true", **(environment or {})}
+def plain(folder: Path) -> dict[str, str]:
+    """An environment of which no variable is about an account."""
+    others = {name: text for name, text in os.environ.items() if not name.startswith("AWS_")}
+    return {**others, "HOME": str(folder), "AWS_EC2_METADATA_DISABLED": "true"}
+
+
+def terraform(folder: Path, *arguments: str, **variables: str) -> str:
+    """Runs Terraform in such an environment."""
     done = subprocess.run(
         ["terraform", *arguments, "-no-color"],
         cwd=folder,
-        env={**plain, **nowhere},
+        env={**plain(folder), **variables},
         capture_output=True,
         text=True,
         check=False,
@@ -216,7 +220,14 @@ def test_plain_terraform_needs_no_credentials_and_keeps_its_state_in_a_bucket(
     assert str(tmp_path) not in (made.folder / "cdk.tf.json").read_text()
     (made.folder / "test_override.tf.json").write_text(json.dumps(NO_LIFECYCLE))
     terraform(made.folder, "init", "-input=false")
-    terraform(made.folder, "apply", "-auto-approve", "-input=false", "-parallelism=30")
+    installed = program_in(made.folder / ".terraform")
+    assert installed is not None
+    provider = ProviderProcess(installed, made.folder, plain(made.folder))
+    try:
+        options = ("-auto-approve", "-input=false", "-parallelism=30")
+        terraform(made.folder, "apply", *options, **provider.environment)
+    finally:
+        provider.close()
     outputs = json.loads(terraform(made.folder, "output", "-json"))
     execution = local_aws.execute(outputs["state_machine_arn"]["value"])
     assert local_aws.values(execution) == {"total": 300_003}

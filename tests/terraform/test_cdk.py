@@ -15,11 +15,11 @@ import provider_arguments
 import pytest
 from applied import as_module
 
-from lokki_tf import Pipeline, step
+from lokki_tf import Pipeline, node, step
 from lokki_tf.config import AwsConfig, Config
 from lokki_tf.config.settings import VpcConfig
 from lokki_tf.errors import ConfigError, MissingToolError
-from lokki_tf.terraform import cdk, node
+from lokki_tf.terraform import cdk
 
 INSTALLED = [library for library in cdk.BINDINGS if not cdk._missing(library)]
 
