@@ -123,9 +123,9 @@ class _Reading:
         # in the task that makes its parameters.
         self.given = {one["node"]: one for _, _, one in every if {"kwargs", "args"} & set(one)}
         self.asked = {one["node"] for _, _, one in every if "when" in one}
-        self.routed = {
-            one["node"]: one for _, _, one in every if "route" in one and "failure" not in one
-        } | {one["node"]: one for _, _, one in every if "route" in one}
+        own = [_payload(state) for state in self.states.values()]
+        tasks = sorted((one for one in own if "route" in one), key=lambda one: "failure" not in one)
+        self.routed = {str(_routed_name(one)): one for one in tasks}
         self.cleanup = next(
             (title for title in self.states if failed_title(title) in self._failed_states()), None
         )
@@ -195,7 +195,9 @@ class _Reading:
         """Add the nodes of a state to a graph."""
         kind = state["Type"]
         made: Node | Map | Wait | None = None
-        if kind == "Parallel":
+        if kind == "Parallel" and (walk := self._walk(name, state, scope)) is not None:
+            made = walk
+        elif kind == "Parallel":
             before, ends = scope.ends, list[str]()
             for branch in state["Branches"]:
                 self._scope(branch, before, scope)
@@ -241,6 +243,31 @@ class _Reading:
             Condition() if node in self.asked else None,
             tuple(self._caught(node, state)),
         )
+
+    def _walk(self, name: str, state: Mapping[str, Any], scope: _Scope) -> Node | None:
+        """Return the node that is a routed pipeline; ``None`` if a state is none."""
+        branch = state["Branches"][0]
+        inside = _Reading(self.name, branch)
+        if not inside.routed:
+            return None
+        title = str(state["Comment"]).removeprefix("Runs the steps of ")
+        inner = replace(inside.definition(), name=title)
+        call = self._call(_payload(branch["States"][branch["StartAt"]]))
+        wholes = dict(_fields(call.get("wholes", {})))
+        kwargs = [
+            (key, _binding(one, scope, wholes)) for key, one in _fields(call.get("kwargs", {}))
+        ]
+        caught = tuple(self._caught(name, state))
+        step = _step(title, StepOptions(), routed=inner)
+        return Node(name, step, (), tuple(kwargs), (), (), NO_PLACE, catch=caught)
+
+    def _call(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the arguments of a routed pipeline: in its first event, or in a variable."""
+        variable = str(payload.get("call.$", "")).removeprefix("$").partition(".")[0]
+        assigned = (state.get("Assign", {}).get(variable) for _, state in _every(self.machine))
+        held: Any = next((one for one in assigned if one is not None), {"call": {}})
+        found: Mapping[str, Any] = payload.get("call", held["call"])
+        return found
 
     def _step(self, node: str, state: Mapping[str, Any]) -> Step:
         """Return the step that a task runs; its name is in that of its function or job."""
@@ -302,10 +329,10 @@ class _Reading:
         tasks = {name: self._target(name) for name in self.states}
         start = self._target(self.machine["StartAt"])
         routes = [self._route(name) for name in self.routed]
-        known = {one.step.name for one in routes}
+        known = {one.name for one in routes}
         others = (name for name in dict.fromkeys(tasks.values()) if name and name not in known)
         routes += [Route(self._step_of(name), ()) for name in others if name != self.cleanup]
-        return Routes(start or routes[0].step.name, tuple(routes), limit)
+        return Routes(start or routes[0].name, tuple(routes), limit)
 
     def _route(self, name: str) -> Route:
         route = self.routed[name]["route"]
@@ -325,6 +352,7 @@ class _Reading:
 
     def _states_of(self, name: str) -> list[Mapping[str, Any]]:
         """Return the states of a step of a routed pipeline, in which its errors are caught."""
+        name = self.routed[name]["node"]
         named = (name, f"{name}: error", f"{name} after a failure")
         return [self.states[one] for one in named if one in self.states]
 
@@ -334,9 +362,9 @@ class _Reading:
         while state is not None and state not in seen:
             seen.add(state)
             found = self.states[state]
-            node = _payload(found).get("node")
-            if node is not None and node in self.routed:
-                return str(node)
+            name = _routed_name(_payload(found))
+            if name in self.routed:
+                return name
             if found["Type"] in ("Task", "Parallel") and state in self.routed:
                 return state
             if found["Type"] == "Choice":
@@ -348,7 +376,8 @@ class _Reading:
         return None
 
     def _step_of(self, name: str) -> Step:
-        state = self.states.get(name)
+        node = self.routed[name]["node"] if name in self.routed else name
+        state = self.states.get(node)
         if state is not None and state["Type"] == "Parallel":
             inner = self._inside(name, state)
             nodes = tuple(one.name.removeprefix(f"{name}.") for one in inner)
@@ -360,10 +389,11 @@ class _Reading:
             return _step(name, StepOptions(), includes=own)
         if state is None or state["Type"] != "Task":
             title = next(
-                one for one in self.states if _payload(self.states[one]).get("node") == name
+                one for one in self.states if _payload(self.states[one]).get("node") == node
             )
             state = self.states[title]
-        return replace(self._step(name, state), name=name)
+        step = self._step(node, state)
+        return replace(step, name=name) if node == name else replace(step, written=name)
 
     def _inside(self, name: str, state: Mapping[str, Any]) -> list[Node | Map | Wait]:
         scope = self._scope({"StartAt": name, "States": {name: {**state, "Next": None}}}, ())
@@ -426,12 +456,20 @@ def _payload(state: Mapping[str, Any]) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
+def _routed_name(payload: Mapping[str, Any]) -> str | None:
+    """Return the name by which others lead to a step of a routed pipeline, if it is one."""
+    name = payload.get("route", {}).get("name", payload.get("node"))
+    return None if name is None else str(name)
+
+
 def _is_aside(payload: Mapping[str, Any]) -> bool:
     return any(one in payload for one in _ASIDES)
 
 
 def _is_job(state: Mapping[str, Any]) -> bool:
-    return any(one in state["Resource"] for one in ("batch:submitJob", "states:startExecution"))
+    return any(
+        one in state.get("Resource", "") for one in ("batch:submitJob", "states:startExecution")
+    )
 
 
 def _runs_node(state: Mapping[str, Any]) -> bool:

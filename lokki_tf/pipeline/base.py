@@ -174,7 +174,7 @@ class Pipeline(Included, DeployedPipeline[R_co]):
         """Build the definition, without applying rules."""
         return self._made
 
-    def __call__(self, **arguments: Any) -> Any:
+    def __call__(self, *values: Any, **arguments: Any) -> Any:
         """Include the pipeline's steps in another pipeline.
 
         Its nodes are those of the other pipeline then, with this one's name before theirs. The
@@ -182,7 +182,8 @@ class Pipeline(Included, DeployedPipeline[R_co]):
         pipeline; those of this one have no effect.
 
         Args:
-            arguments: Values of its parameters: values, results of steps, or parameters.
+            values: Values of its first parameters: values, results of steps, or parameters.
+            arguments: The same by the parameters' names.
 
         Returns:
             The result of its last step, as a step's call returns it; a tuple for several.
@@ -191,7 +192,7 @@ class Pipeline(Included, DeployedPipeline[R_co]):
             BindingError: If a value is missing, unknown or of the wrong type.
         """
         place = calling_place()
-        return placeholders_of(inlined(self.__lokki_included__(place), (), arguments, place))
+        return placeholders_of(inlined(self.__lokki_included__(place), values, arguments, place))
 
     def __lokki_included__(self, place: Place) -> SubPipeline:
         definition = self.definition

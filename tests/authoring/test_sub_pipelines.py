@@ -86,7 +86,7 @@ def test_a_called_flow_is_included_under_its_name() -> None:
 
 def test_every_style_can_be_included() -> None:
     """Calls, arrows, built flows and flows are included in calls, with values or results."""
-    steps = [report(CALLS(), CALLS(day="z"), ARROWS(n=total([3])), BUILT(n=4), monthly("ab"))]
+    steps = [report(CALLS(), CALLS(day="z"), ARROWS(total([3])), BUILT(n=4), monthly("ab"))]
     pipeline = Pipeline("parent", steps=steps)
     assert pipeline.local_run().result == [5, 3, 6, 8, 6]
     assert {name.partition(".")[0] for name in nodes(pipeline) if "." in name} == {
@@ -204,6 +204,7 @@ def test_values_of_parameters_are_checked() -> None:
     wrong: list[tuple[Any, str]] = [
         (lambda: CALLS(night=1), "has no parameter 'night'"),
         (lambda: ARROWS(), "requires 'n'"),
+        (lambda: ARROWS(1, 2), "takes 1 arguments, got 2"),
         (lambda: ARROWS(n="x"), "requires int for n, got 'x'"),
         (lambda: load("x").next(monthly, day=load("x")), "receives 'day' twice"),
         (lambda: load("x").next(monthly, 1, 2), "takes 2 arguments, got 3"),

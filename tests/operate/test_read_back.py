@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from lokki_tf import MicroFunctions, Pipeline, ReturnUpdates, start_pipeline, step
+from lokki_tf import (
+    ConditionalReturns,
+    MicroFunctions,
+    Pipeline,
+    ReturnUpdates,
+    start_pipeline,
+    step,
+)
 from lokki_tf.model import AnyNode, Definition, Map, Node
 from lokki_tf.operate.read_back import definition_in, functions_in, is_pipeline, store_in
 from lokki_tf.testing.settings import ACCOUNT_ID
@@ -60,6 +67,34 @@ def end(value: int = 0, **more: Any) -> None:
 routes.include(Pipeline("inner", steps=[last(asked(1))]), next="end", name="inner")
 
 
+looping = MicroFunctions("first", name="looping")
+
+
+@looping.fn(catch={ValueError: "refuse"})
+def first(value: int, more: int = 0) -> ReturnUpdates:
+    return ReturnUpdates("turn")
+
+
+@looping.fn()
+def turn(value: int, more: int = 0) -> ConditionalReturns:
+    return ConditionalReturns(value < 3, ReturnUpdates("refuse"), true=ReturnUpdates("turn"))
+
+
+@looping.fn(terminates=True)
+def refuse(value: int, more: int = 0) -> Any:
+    return {}
+
+
+@step
+def values() -> list[int]:
+    return [1, 2]
+
+
+walks = Pipeline(
+    "walks", steps=[last(looping(value=asked(1), catch=ValueError), values().map(looping, more=2))]
+)
+
+
 def described(definition: Definition) -> dict[str, Any]:
     """Return what must be equal: nodes, steps, order and arguments; routes and the cleanup."""
     whole, found = definition.whole, definition.routes
@@ -84,6 +119,9 @@ def _described(node: AnyNode, definition: Definition) -> tuple[Any, ...]:
         options = node.step.options
         more = (options.job_type, options.callback, bool(node.catch), bool(node.when))
         name = None if node.step.starts else node.step.name  # started ones have no function
+        if node.step.routed is not None:
+            inner = described(node.routed) | {"parameters": ()}  # only its node names them
+            return ("routed", before, name, inner, sorted(node.visits), *more)
         return ("node", before, name, bool(node.step.starts), *more)
     return (type(node).__name__, before, node.options.mode if isinstance(node, Map) else "")
 
@@ -102,7 +140,7 @@ def loaded(file: Path, monkeypatch: pytest.MonkeyPatch) -> list[Pipeline[Any]]:
 def test_examples_are_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """The state machine has nodes, steps, order, kinds, routes, parameters and the cleanup step."""
     monkeypatch.delenv("LOKKI_STAGE", raising=False)
-    every = [mixed, routes]
+    every = [mixed, routes, walks]
     for file in FILES:
         every += loaded(EXAMPLES / file, monkeypatch)
     for pipeline in every:
