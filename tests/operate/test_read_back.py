@@ -48,7 +48,7 @@ def freed(value: Any = None) -> None:
 
 mixed = Pipeline(
     "mixed",
-    steps=[last(asked(1), heavy(2), start_pipeline("other", {"n": 1}))],
+    steps=[last(asked(1), heavy(2), start_pipeline("elsewhere", {"n": 1}))],
     cleanup=freed(),
 )
 routes = MicroFunctions("around", name="around")
