@@ -842,7 +842,8 @@ def routed_nodes(draw: st.DrawFn) -> tuple[Pipeline, dict[str, Any], dict[str, A
         call = items.map(pipe, mode=form, **caught).agg(library.echo)
     pipeline = Pipeline("around", steps=[library.echo(call), library.echo(script)])
     assume(all(finding.severity != "error" for finding in pipeline.check()))
-    return pipeline, parameters, {f"{pipe.name}-{name}": one for name, one in replies.items()}
+    answers = {one.name: replies[one.step.own_name] for one in pipeline.definition.asking}
+    return pipeline, parameters, answers
 
 
 def _is_answered_later(context: Any) -> Any:
