@@ -81,7 +81,7 @@ def routes_layout(picture: Picture, notes: Mapping[str, Sequence[str]] = _NONE) 
     rows = _rows(picture, noted)
     unit = {name: key for key, one in rows.items() for name in one.names}
     names = list(dict.fromkeys(unit.get(shape.id, shape.id) for shape in picture.shapes))
-    # A chain has at most one arrow in and one out, besides those between its shapes.
+    # A chain has at most one arrow in and one out, except those between its shapes.
     inner = {arrow for one in rows.values() for arrow in one.arrows}
     ends = {shape.id: unit.get(shape.id, shape.id) for shape in picture.shapes}
     outer = {

@@ -1,7 +1,7 @@
 """Generators of steps in worker processes, which make items while other workers run them.
 
 Such a generator has a process of its own until it ends, since a pool calls any of its workers. It
-is asked for some items at a time, see :mod:`.feeds`.
+sends some items at a time, see :mod:`.feeds`.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Feeders:
         return value
 
     def made(self, feed: Feed, batch_size: int) -> Iterator[Any]:
-        """Yield further items of a generator, and note whether there are no more.
+        """Yield further items of a generator, and note whether it has ended.
 
         Args:
             feed: Where the items are needed.
@@ -169,7 +169,7 @@ class Made:
             raise
 
     def ended(self, *, died: bool = False) -> None:
-        """Note that there are no more items, so that another generator can use the process."""
+        """Note that it has ended, so that another generator can use the process."""
         self._is_over = True
         if not died:
             self._ended()
@@ -221,7 +221,7 @@ def made_items(folders: tuple[str, ...], most: int) -> tuple[list[Packed], bool]
         most: How many at most.
 
     Returns:
-        The items, and whether there are no more.
+        The items, and whether the generator has ended.
 
     Raises:
         NotSentError: If one cannot be pickled.

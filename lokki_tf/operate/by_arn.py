@@ -56,16 +56,16 @@ def report_by_arn(endpoint: str, region: str, arn: str) -> str:
     aws = Aws(Config(aws=AwsConfig(endpoint=endpoint, region=region)))
     found = aws.call("stepfunctions", "describe_state_machine_for_execution", executionArn=arn)
     name, machine = str(found["name"]), json.loads(found["definition"])
-    deployed = _deployed(aws, name, str(found["stateMachineArn"]), machine)
+    own = is_pipeline(machine)
+    definition = definition_in(name, machine) if own else Definition(name, Graph(()))
+    deployed = _deployed(aws, definition, str(found["stateMachineArn"]), machine)
     run = runs.describe(deployed, arn)
-    if not is_pipeline(machine):
+    if not own:
         return to_html(plain_report(name, machine, run, list(history(deployed, arn))))
     return to_html(report_of(Execution(deployed, run)))
 
 
-def _deployed(aws: Aws, name: str, arn: str, machine: Mapping[str, Any]) -> Deployed:
-    own = is_pipeline(machine)
-    definition = definition_in(name, machine) if own else Definition(name, Graph(()))
+def _deployed(aws: Aws, definition: Definition, arn: str, machine: Mapping[str, Any]) -> Deployed:
     stack = Stack(definition, aws.config, Path(), "python pipeline.py")
     functions = functions_in(machine, definition)
     return _ReadBack(stack, arn, functions, aws, objects=store_in(machine))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from lokki_tf.asl.quotas import STATE_NAME_LENGTH
 from lokki_tf.model import Definition, Graph, Route, Routes, Step, StepOptions, Transition
 from lokki_tf.model.names import unique
 from lokki_tf.reporting.page import MISSING, LogEntry, Retry, RunReport, StepReport
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from .runs import AwsRun
 
 _FAILURES = ("Failed", "TimedOut")
-_LONGEST_NAME = 80
 
 
 @dataclass(slots=True)
@@ -67,7 +67,7 @@ def plain_report(
         [_step(machine, one, is_running=run.is_running) for one in visits],
         parameters={"input": _value(run.input)},
         result=MISSING if run.output is None else _value(run.output),
-        error=f"{run.error}: {message_of(run.cause or '')}" if run.error else "",
+        error=_why({"error": run.error, "cause": run.cause}) if run.error else "",
         facts=[("execution", run.arn)],
         logs=[_event(one) for one in events],
         logs_note="The events of the execution; logs of functions are not read.",
@@ -114,7 +114,8 @@ def _visits(events: Sequence[Mapping[str, Any]], began: float) -> list[_StateVis
         if kind.endswith("StateEntered"):
             name = str(details["name"])
             if not path:
-                visit = _StateVisit(unique(name, found, _LONGEST_NAME), name, "interrupted", when)
+                title = unique(name, found, STATE_NAME_LENGTH)
+                visit = _StateVisit(title, name, "interrupted", when)
                 visit.attempts, visit.given = 1, details.get("input", "null")
                 found[visit.name] = visit
             path = (*path, name)

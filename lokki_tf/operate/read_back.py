@@ -133,9 +133,8 @@ class _Reading:
 
     def _failed_states(self) -> set[str]:
         """Return the names of states after which an execution fails."""
-        of = self.states
-        ends = {name for name, state in of.items() if state["Type"] == "Fail"}
-        return {name for name, state in of.items() if state.get("Next") in ends}
+        ends = {name for name, state in self.states.items() if state["Type"] == "Fail"}
+        return {name for name, state in self.states.items() if state.get("Next") in ends}
 
     def definition(self) -> Definition:
         routes = self._routes() if self.routed else None
@@ -227,16 +226,11 @@ class _Reading:
         payload = _payload(state)
         node = str(payload.get("node", name))
         given = self.given.get(node, payload)
-        wholes = dict(_fields(given.get("wholes", {})))
-        args = [_binding(one, scope, wholes) for _, one in _fields(given.get("args", {}))]
-        kwargs = [
-            (key, _binding(one, scope, wholes)) for key, one in _fields(given.get("kwargs", {}))
-        ]
         return Node(
             node,
             self._step(node, state),
-            tuple(args),
-            tuple(kwargs),
+            tuple(one for _, one in _bindings(given, "args", scope)),
+            _bindings(given, "kwargs", scope),
             (),
             (),
             NO_PLACE,
@@ -245,7 +239,7 @@ class _Reading:
         )
 
     def _walk(self, name: str, state: Mapping[str, Any], scope: _Scope) -> Node | None:
-        """Return the node that is a routed pipeline; ``None`` if a state is none."""
+        """Return the node of a state that runs a routed pipeline; ``None`` for other states."""
         branch = state["Branches"][0]
         inside = _Reading(self.name, branch)
         if not inside.routed:
@@ -253,13 +247,10 @@ class _Reading:
         title = str(state["Comment"]).removeprefix("Runs the steps of ")
         inner = replace(inside.definition(), name=title)
         call = self._call(_payload(branch["States"][branch["StartAt"]]))
-        wholes = dict(_fields(call.get("wholes", {})))
-        kwargs = [
-            (key, _binding(one, scope, wholes)) for key, one in _fields(call.get("kwargs", {}))
-        ]
+        kwargs = _bindings(call, "kwargs", scope)
         caught = tuple(self._caught(name, state))
         step = _step(title, StepOptions(), routed=inner)
-        return Node(name, step, (), tuple(kwargs), (), (), NO_PLACE, catch=caught)
+        return Node(name, step, (), kwargs, (), (), NO_PLACE, catch=caught)
 
     def _call(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the arguments of a routed pipeline: in its first event, or in a variable."""
@@ -508,6 +499,19 @@ def _members(given: Any) -> Iterator[Mapping[str, Any]]:
         waiting += (
             one.values() if isinstance(one, Mapping) else one if isinstance(one, list) else ()
         )
+
+
+def _bindings(payload: Mapping[str, Any], field: str, scope: _Scope) -> tuple[tuple[str, Any], ...]:
+    """Return the sources of a task's arguments, by name or position.
+
+    Args:
+        payload: The payload of the task.
+        field: ``args`` or ``kwargs``.
+        scope: The graph.
+    """
+    wholes = dict(_fields(payload.get("wholes", {})))
+    given = _fields(payload.get(field, {}))
+    return tuple((key, _binding(one, scope, wholes)) for key, one in given)
 
 
 def _binding(given: Any, scope: _Scope, wholes: Mapping[str, Any] = _NONE) -> Any:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lokki_tf.asl.quotas import STATE_NAME_LENGTH
 from lokki_tf.errors import AwsError
 from lokki_tf.local.included import renamed
 from lokki_tf.local.recording import Call
@@ -66,7 +67,6 @@ _AT_ONCE = 8
 _MOST_FAILED = 10
 """Failed items of a Distributed Map that are listed: each is a request."""
 _SLACK = 60.0  # seconds by which AWS's clocks may differ
-_LONGEST_NAME = 80
 _ENDED: Mapping[str, Status] = {
     "step_finished": "done",
     "step_skipped": "skipped",
@@ -256,7 +256,7 @@ def _visits(events: Sequence[Event], definition: Definition, began: float) -> li
         visit = latest.get(name) if routed else found.get(name)
         is_begun = event.kind in _BEGUN and event.node == name
         if visit is None or (routed and is_begun and visit.end is not None and event.attempt == 1):
-            visit = Visit(unique(name, found, _LONGEST_NAME), name)
+            visit = Visit(unique(name, found, STATE_NAME_LENGTH), name)
             found[visit.name] = visit
         latest[name] = visit
         _note(visit, event, when, inner=event.node in tops)
@@ -289,7 +289,7 @@ def _with_included(
             found[-len(inside) :] = sorted(inside, key=lambda each: order[each.node])
             if one is None or one.node != own:
                 follows = one is not None and one.node != last
-                made = _around(inside, unique(own, taken, _LONGEST_NAME), own)
+                made = _around(inside, unique(own, taken, STATE_NAME_LENGTH), own)
                 made.status = _status(inside, follows=follows, ended=follows or succeeded)
                 made.end = None if made.status == "interrupted" else made.end
                 taken.add(made.name)
@@ -376,7 +376,7 @@ def of_visits(definition: Definition, visits: Sequence[Visit]) -> Definition:
         if one.node in included:
             own = definition.included(included[one.node]).graph
             for node in own.every():  # those that have not run have names as well
-                inside.setdefault(node.name, unique(node.name, names, _LONGEST_NAME))
+                inside.setdefault(node.name, unique(node.name, names, STATE_NAME_LENGTH))
                 names.add(inside[node.name])
             graph = renamed(own, inside, before, one.name)
             nodes += graph.nodes

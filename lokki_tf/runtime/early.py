@@ -1,6 +1,6 @@
 """The S3 client of a function that needs it in every call, made while Lambda initializes it.
 
-That phase has a full processor whatever the memory of the function, and at most ten seconds.
+That phase has a full processor for functions of any memory, and at most ten seconds.
 Source: Lambda Developer Guide, "Understanding the Lambda execution environment lifecycle".
 """
 

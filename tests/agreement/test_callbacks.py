@@ -17,15 +17,7 @@ from lokki_tf.errors import BindingError, DefinitionError, OptionError, StepFail
 from lokki_tf.testing import LocalAws
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[LocalAws]:
-    """A local AWS without delays."""
-    with LocalAws(retry_delay_scale=0.0, wait_scale=0.001) as account:
-        yield account
 
 
 @step

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from applied import Applied, stack
 from golden_files import agrees_with_golden
+from histories import events_of
 
 from lokki_tf import (
     DAG,
@@ -28,26 +29,13 @@ from lokki_tf import (
     task,
 )
 from lokki_tf.errors import OptionError, StepFailed
-from lokki_tf.operate.history import Tracker
 from lokki_tf.operate.outputs import outputs_of
 from lokki_tf.operate.report import drawn_of, report_of
 from lokki_tf.operate.states import RunHistory
-from lokki_tf.operate.visits import ItemCounts
-from lokki_tf.runtime.store import split
 from lokki_tf.testing import LocalAws
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lokki_tf.local import Event
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[LocalAws]:
-    """A local AWS without delays."""
-    with LocalAws(retry_delay_scale=0.0, wait_scale=0.001) as account:
-        yield account
-        assert [one for one in account.iam_decisions if not one.allowed] == []
 
 
 @dataclass
@@ -508,19 +496,8 @@ def test_events_agree(pipeline: Any, values: dict[str, Any], aws: LocalAws) -> N
     except StepFailed as error:
         outputs = error.run.outputs
     execution = aws.run(pipeline, values)
-    client, events = aws.client("stepfunctions"), []
-    pages = client.get_paginator("get_execution_history").paginate(executionArn=execution.arn)
-    events = [one for page in pages for one in page["events"]]
     definition = pipeline.definition
-    s3 = aws.client("s3")
-
-    def read(uri: str) -> bytes:
-        bucket, key = split(uri)
-        body: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-        return body
-
-    tracker = Tracker(definition, lambda _: ItemCounts(2, 2, 0), read)
-    there = [one for event in events for one in tracker.read(event)]
+    tracker, there = events_of(aws, definition, execution.arn)
     assert _seen(there, definition) == _seen(here, definition)
     # Steps have results under the same names, in each turn of a loop.
     own = {one.name for one in definition.inclusions}

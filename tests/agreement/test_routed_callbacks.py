@@ -22,18 +22,9 @@ from lokki_tf.operate.history import Tracker
 from lokki_tf.testing import LocalAws
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from deployment import Deployment
 
     from lokki_tf.local import Event
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[LocalAws]:
-    """A local AWS without delays."""
-    with LocalAws(retry_delay_scale=0.0, wait_scale=0.001) as account:
-        yield account
 
 
 class Rejected(Exception):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from applied import Applied, stack
 from golden_files import agrees_with_golden
+from histories import events_of
 
 from lokki_tf import (
     DAG,
@@ -29,23 +30,12 @@ from lokki_tf import (
 )
 from lokki_tf.errors import LoopError, StepFailed
 from lokki_tf.local import Event
-from lokki_tf.operate.history import Tracker
 from lokki_tf.operate.outputs import outputs_of
 from lokki_tf.operate.states import RunHistory
-from lokki_tf.operate.visits import ItemCounts
-from lokki_tf.runtime.store import split
 from lokki_tf.testing import LocalAws
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[LocalAws]:
-    """A local AWS without delays."""
-    with LocalAws(retry_delay_scale=0.0, wait_scale=0.001) as account:
-        yield account
-        assert [one for one in account.iam_decisions if not one.allowed] == []
+    pass
 
 
 @dataclass
@@ -637,7 +627,7 @@ def test_events_agree(pipeline: Any, values: dict[str, Any], aws: LocalAws) -> N
         outputs = pipeline.local_run(values, on_event=here.append).outputs
     except StepFailed as error:
         outputs = error.run.outputs
-    tracker, there = _read(pipeline, aws.run(pipeline, values).arn, aws)
+    tracker, there = events_of(aws, pipeline.definition, aws.run(pipeline, values).arn)
     assert sorted(_seen(there)) == sorted(_seen(here))
     history = RunHistory(tracker, there)
     assert {*outputs_of(history, None, "run")} == {*outputs}
@@ -743,20 +733,6 @@ def test_they_are_deployed(applied: Applied) -> None:
     decisions = [one for one in applied.aws.iam_decisions if "deployed-flow" in one.principal]
     assert decisions
     assert all(one.allowed for one in decisions)
-
-
-def _read(pipeline: Any, arn: str, aws: LocalAws) -> tuple[Tracker, list[Event]]:
-    client, s3 = aws.client("stepfunctions"), aws.client("s3")
-    pages = client.get_paginator("get_execution_history").paginate(executionArn=arn)
-    events = [one for page in pages for one in page["events"]]
-
-    def read(uri: str) -> bytes:
-        bucket, key = split(uri)
-        body: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-        return body
-
-    tracker = Tracker(pipeline.definition, lambda _: ItemCounts(3, 3, 0), read)
-    return tracker, [one for event in events for one in tracker.read(event)]
 
 
 def _seen(events: list[Event]) -> list[tuple[str, str, int | None]]:

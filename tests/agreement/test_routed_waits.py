@@ -14,7 +14,7 @@ from lokki_tf.errors import RouteError, StepFailed
 from lokki_tf.testing import LocalAws
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 DELAY = 60
 looking = MicroFunctions(beginner="look", name="looking")
@@ -32,13 +32,6 @@ def look(*, seen: int = 0, most: int = 2) -> ReturnUpdates | ConditionalReturns:
 def tell(*, seen: int = 0, most: int = 2) -> dict[str, object]:
     """Return how often it looked."""
     return {"seen": seen, "most": most}
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[LocalAws]:
-    """A local AWS that waits for a thousandth of the time."""
-    with LocalAws(retry_delay_scale=0.0, wait_scale=0.001) as account:
-        yield account
 
 
 @pytest.mark.parametrize("most", [0, 1, 3])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from histories import events_of
 from ways import IN_THIS_PROCESS, WAYS
 
 from lokki_tf import (
@@ -29,23 +30,12 @@ from lokki_tf import (
     task,
 )
 from lokki_tf.errors import BindingError, RunTimeoutError, StepFailed
-from lokki_tf.operate.history import Tracker
-from lokki_tf.operate.visits import ItemCounts
-from lokki_tf.runtime.store import split
 from lokki_tf.testing import LocalAws
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from lokki_tf.local import Event
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[LocalAws]:
-    """A local AWS without delays."""
-    with LocalAws(retry_delay_scale=0.0, wait_scale=0.001) as account:
-        yield account
-        assert [one for one in account.iam_decisions if not one.allowed] == []
 
 
 @step
@@ -643,26 +633,6 @@ def test_a_redrive_starts_the_pipeline_again(aws: LocalAws, tmp_path: Path) -> N
     assert executions(aws, "mended") == 2
 
 
-def told_there(aws: LocalAws, pipeline: Any) -> list[Event]:
-    """Return the events of an execution, as ``show`` reads them."""
-    execution = aws.run(pipeline)
-    history = aws.client("stepfunctions").get_execution_history(executionArn=execution.arn)
-
-    def counts(arn: str) -> ItemCounts:
-        items = aws.client("stepfunctions").describe_map_run(mapRunArn=arn)["itemCounts"]
-        return ItemCounts(items["total"], items["succeeded"], items["failed"])
-
-    def read(uri: str) -> bytes:
-        bucket, key = split(uri)
-        body: bytes = aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
-        return body
-
-    tracker = Tracker(pipeline.definition, counts, read)
-    events = [event for one in history["events"] for event in tracker.read(one)]
-    assert tracker.ended
-    return events
-
-
 HISTORIES = [
     outer(
         "h_together",
@@ -699,7 +669,8 @@ def test_events_agree(pipeline: Any, aws: LocalAws) -> None:
         ]
         return sorted(found) if pipeline is many_inline else found
 
-    assert shown(told_there(aws, pipeline)) == shown(here)
+    _, there = events_of(aws, pipeline.definition, aws.run(pipeline).arn)
+    assert shown(there) == shown(here)
 
 
 @step

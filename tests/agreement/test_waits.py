@@ -17,16 +17,9 @@ from lokki_tf.errors import BindingError, DefinitionError, OptionError, StepFail
 from lokki_tf.testing import LocalAws
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[LocalAws]:
-    """A local AWS that waits for a thousandth of the time."""
-    with LocalAws(retry_delay_scale=0.0, wait_scale=0.001) as account:
-        yield account
 
 
 @step

@@ -6,24 +6,20 @@ import threading
 from collections import Counter
 from contextlib import suppress
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from histories import events_of, tracker_of
 from seeds import orchwipy_sample
 
 from lokki_tf import Pipeline, flow, step
 from lokki_tf.errors import StepFailed
-from lokki_tf.operate.history import Tracker
 from lokki_tf.operate.states import StepState, _add_up
-from lokki_tf.operate.visits import ItemCounts
-from lokki_tf.runtime.store import split
 
 if TYPE_CHECKING:
     from deployment import Deployment
 
     from lokki_tf.local import Event
-    from lokki_tf.testing import LocalAws
 
 
 @step
@@ -58,27 +54,10 @@ def distributed(count: int = 2):
     return numbers(count=count).map(shaky).agg(many)
 
 
-def read_object(aws: LocalAws, uri: str) -> bytes:
-    """The bytes of an object."""
-    bucket, key = split(uri)
-    body: bytes = aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
-    return body
-
-
 def told(deployment: Deployment, pipeline: Pipeline, payload: Any = None) -> list[Event]:
     """The history of an execution in the local AWS."""
     execution = deployment.execute(pipeline, payload)
-    states = deployment.aws.client("stepfunctions")
-
-    def counts(arn: str) -> ItemCounts:
-        items = states.describe_map_run(mapRunArn=arn)["itemCounts"]
-        return ItemCounts(items["total"], items["succeeded"], items["failed"])
-
-    tracker = Tracker(pipeline.definition, counts, partial(read_object, deployment.aws))
-    history = states.get_execution_history(executionArn=execution.arn)["events"]
-    events = [event for one in history for event in tracker.read(one)]
-    assert tracker.ended
-    return events
+    return events_of(deployment.aws, pipeline.definition, execution.arn)[1]
 
 
 def kinds(events: list[Event], *names: str) -> Counter[Any]:
@@ -261,11 +240,7 @@ def test_a_pause_before_a_redrive_is_no_time_of_a_step(
         if event["id"] >= redriven:
             event["timestamp"] += timedelta(hours=1)
 
-    def counts(arn: str) -> ItemCounts:
-        found = states.describe_map_run(mapRunArn=arn)["itemCounts"]
-        return ItemCounts(found["total"], found["succeeded"], found["failed"])
-
-    tracker = Tracker(pipeline.definition, counts, partial(read_object, deployment.aws))
+    tracker = tracker_of(deployment.aws, pipeline.definition)
     steps: dict[str, StepState] = {}
     _add_up(steps, [event for one in history for event in tracker.read(one)])
     assert (steps[name].status, steps[name].retries) == ("failed", retries)

@@ -41,7 +41,7 @@ def steps_with_objects(definition: Definition) -> set[Step]:
 
 
 def _writes(node: Node, mapped: set[str]) -> bool:
-    """Return whether each call writes an object: an array of items, or a value that is no JSON."""
+    """Return whether each call writes an object: an array of items, or a value that is pickled."""
     return node.when is None and (node.name in mapped or _is_object(node))
 
 
