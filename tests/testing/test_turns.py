@@ -13,18 +13,32 @@ import pytest
 from lokki_tf.testing.turns import in_turn
 
 
-def signed(service: str) -> dict[str, Any]:
+def signed(service: str, path: str = "/", target: str | None = None) -> dict[str, Any]:
     """A request as a client of AWS signs it."""
     scope = f"AWS4-HMAC-SHA256 Credential=local/20240115/us-east-1/{service}/aws4_request"
-    return {"HTTP_AUTHORIZATION": scope}
+    return {"HTTP_AUTHORIZATION": scope, "PATH_INFO": path, "HTTP_X_AMZ_TARGET": target}
+
+
+FUNCTIONS = "/2015-03-31/functions"
+CALL = signed("lambda", f"{FUNCTIONS}/load/invocations")
+EVENT = signed("events", target="AWSEvents.PutEvents")
+LINE = signed("logs", target="Logs_20140328.PutLogEvents")
 
 
 @pytest.mark.parametrize(
-    ("services", "at_once"),
-    [(["iam", "iam"], False), (["iam", "s3"], True), (["lambda", "lambda"], True)],
+    ("requests", "at_once"),
+    [
+        ([signed("iam"), signed("iam")], False),
+        ([signed("iam"), signed("s3")], True),
+        ([signed("lambda", FUNCTIONS), signed("lambda", f"{FUNCTIONS}/load")], False),
+        ([CALL, CALL], True),
+        ([CALL, signed("lambda", FUNCTIONS)], True),
+        ([EVENT, EVENT], True),
+        ([LINE, LINE], True),
+    ],
 )
-def test_requests_to_a_service_take_turns(services: list[str], at_once: bool) -> None:
-    """Two to the same one do not meet, two to others do, nor do those wait that may take long."""
+def test_requests_to_a_service_take_turns(requests: list[dict[str, Any]], at_once: bool) -> None:
+    """Two to the same one do not meet, two to others do, nor do those wait that may run code."""
     meeting = threading.Barrier(2)
 
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -36,7 +50,7 @@ def test_requests_to_a_service_take_turns(services: list[str], at_once: bool) ->
 
     serve = in_turn(application)
     with ThreadPoolExecutor() as pool:
-        said = list(pool.map(lambda service: serve(signed(service), None), services))
+        said = list(pool.map(lambda request: serve({**request}, None), requests))
     assert said == [[b"met"] if at_once else [b"alone"]] * 2
 
 
