@@ -22,8 +22,9 @@ from .quotas import STATE_BYTES
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-# The longest reference: scheme, bucket (63), prefix, step and execution name (80 each), SHA-256
-# (64), folders, also those of items, the format's suffix, and the JSON around it.
+# The longest reference: scheme, bucket (63), prefix, step and execution name (80 each), the name of
+# an object (64) or of a part of one (32 + 1 + 15 + 1 + 32), folders, the format's suffix, and the
+# JSON around it.
 REFERENCE_BYTES = 420
 LEAST_PARAMETERS = 16_384
 ANSWER_BYTES = 65_536  # of an answer from outside, if there is so much room

@@ -16,7 +16,8 @@ from .frames import Frame, MapRun
 
 _ACCOUNT_AND_REGION = "-123456789012-eu-central-1"
 _RUN = "00000000-0000-0000-0000-000000000000"
-_DIGEST = "0" * 64
+_OBJECT = f"{'0' * 64}.json.gz"
+_PART = f"{'0' * 32}#{'0' * 7}-{'0' * 7}/{'0' * 32}.json.gz"  # items are parts of common objects
 
 Inline = Mapping[str, Mapping[str, Any]]
 """From inline maps to the layouts of their items, as the compiler computes them."""
@@ -50,20 +51,20 @@ class Bounds:
 
         node, owner = frame.plan.nodes[index], frame.owner
         step = node.step.name if isinstance(node, Node) else node.name
-        reference = f"{self._runs}/{step}/{_RUN}/{_DIGEST}.json.gz"
+        folder = f"{self._runs}/{step}/{_RUN}"
         for one in (frame.plan.nodes[after] for after in frame.plan.successors[index]):
             if one.name not in self._inline or not _is_over(one, node.name):
                 continue
             layout = self._layout(frame, one.name)
             items = selected(value, layout["part"]) if "part" in layout else value
             if isinstance(items, Collection):
-                packed = partial(_packed, reference=reference)
+                packed = partial(_packed, reference=f"{folder}/{_PART}")
                 maps.in_state(list(items), layout, node.name, packed)
         if owner is not None and owner.node.options.mode == "inline" and index == frame.plan.result:
             share = maps.of_each(self._layout_of(owner), owner.total)["Room"]
-            (envelope,) = _packed([value], share, reference)
+            (envelope,) = _packed([value], share, f"{folder}/{_OBJECT}")
             if "ref" in envelope:
-                maps.refuse_long_reference(reference, share, node.name)
+                maps.refuse_long_reference(envelope["ref"], share, node.name)
 
     def _layout_of(self, run: MapRun) -> dict[str, Any]:
         """How much there is for a map's items."""

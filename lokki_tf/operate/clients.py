@@ -221,34 +221,36 @@ class Aws:
             yield from client.get_paginator(operation).paginate(**parameters)
 
     def read(self, uri: str) -> bytes:
-        """Return the bytes of an object.
+        """Return the bytes of an object, or of a part of one.
 
         Args:
-            uri: ``s3://bucket/key``.
+            uri: ``s3://bucket/key``, or a reference to a part.
 
         Raises:
             AwsError: If it cannot be read.
         """
-        from lokki_tf.runtime.store import split
+        from lokki_tf.runtime.store import request_of
 
-        bucket, key = split(uri)
-        answer = self.call("s3", "get_object", Bucket=bucket, Key=key)
+        answer = self.call("s3", "get_object", **request_of(uri))
         with translated("s3", "get_object", uri):
             body: bytes = answer["Body"].read()
         return body
 
     def size(self, uri: str) -> int:
-        """Return the number of bytes of an object.
+        """Return the number of bytes of an object, or of a part of one.
 
         Args:
-            uri: ``s3://bucket/key``.
+            uri: ``s3://bucket/key``, or a reference to a part.
 
         Raises:
             AwsError: If it cannot be read.
         """
-        from lokki_tf.runtime.store import split
+        from lokki_tf.runtime.store import part_of, split
 
-        bucket, key = split(uri)
+        whole, part = part_of(uri)
+        if part is not None:
+            return part[1] - part[0]
+        bucket, key = split(whole)
         return int(self.call("s3", "head_object", Bucket=bucket, Key=key)["ContentLength"])
 
     def partition(self) -> str:

@@ -13,27 +13,39 @@ if TYPE_CHECKING:
 
     from .blocks import Source
     from .envelope import Envelope
+    from .store import Items
 
-    Shared = tuple[list[Envelope], dict[str, Source]]
+    Shared = tuple[list[Envelope], dict[str, Source], Items | None]
 
 
 def shared_part(event: dict[str, Any]) -> Shared:
-    """Return the arguments' envelopes, and their objects; items of a batch are not replaced."""
+    """Return the arguments' envelopes, their objects, and those of a batch's items.
+
+    Items of a batch are not replaced in the envelopes.
+    """
     by_position, given = event.get("args", {}), event.get("given")
     envelopes = [by_position[str(index)] for index in range(len(by_position))]
     if "flow" in event:
         refuse_strangers(given, event["flow"])
     named = [*event.get("kwargs", {}).values(), *event.get("wholes", {}).values()]
     known = [filled(one, given) for one in (*envelopes, *named)]
-    if not any(holds(one, ("map", "gathered", "ref", "at")) for one in known):
-        return known, {}
-    from . import maps, store
+    objects: dict[str, Source] = {}
+    if any(holds(one, ("map", "gathered", "ref", "at")) for one in known):
+        from . import maps, store
 
-    known = [maps.expanded(one, store.read, store.read_all) for one in known]
-    objects = store.open_all(uri for one in known for uri in references(one))
-    if isinstance(event.get("place"), list):  # each item of a batch reads them
-        objects = {uri: data[0 : len(data)] for uri, data in objects.items()}
-    return known, objects
+        known = [maps.expanded(one, store.read, store.read_all) for one in known]
+        objects = store.open_all(uri for one in known for uri in references(one))
+    if not isinstance(event.get("place"), list):
+        return known, objects, None
+    # Each item of a batch reads the arguments that they share.
+    objects = {uri: data[0 : len(data)] for uri, data in objects.items()}
+    indices = range(len(event["place"]))
+    items = [uri for index in indices for one in known for uri in references(of_item(one, index))]
+    if not items:
+        return known, objects, None
+    from . import store
+
+    return known, objects, store.Items(uri for uri in items if uri not in objects)
 
 
 def arguments(
@@ -46,14 +58,12 @@ def arguments(
         shared: The part that all calls of the event have in common.
         batch: Index of the item in a batch, ``None`` outside of batches.
     """
-    known, objects = shared
+    known, objects, items = shared
     if batch is not None:
         known = [of_item(one, batch) for one in known]
-        own = [uri for one in known for uri in references(one) if uri not in objects]
-        if own:
-            from . import store
-
-            objects = {**objects, **store.open_all(own)}
+        if items is not None:
+            own = (uri for one in known for uri in references(one) if uri not in objects)
+            objects = {**objects, **items.take(own)}
     modules = {"__main__": event["main"]} if "main" in event else None
     read = partial(unpack, read=objects.__getitem__, modules=modules)
     count, ends = len(event.get("args", {})), len(known) - len(event.get("wholes", {}))

@@ -3,8 +3,8 @@
 An envelope is a JSON object with one key that says how to read it:
 
 - ``{"value": …}``: the value itself, if JSON preserves it exactly;
-- ``{"ref": "s3://…"}``: an object in the pipeline's bucket: gzipped JSON, a gzipped pickle, or a
-  large value in blocks, see :mod:`.blocks`;
+- ``{"ref": "s3://…"}``: an object in the pipeline's bucket, or a part of one, see :mod:`.store`:
+  gzipped JSON, a gzipped pickle, or a large value in blocks, see :mod:`.blocks`;
 - ``{"pickle": "…"}``: a pickle in base64, for literals in the state machine definition;
 - ``{"at": "s3://…"}``: the envelope that a job of Batch has written into the bucket;
 - ``{"failed": {"Error": …, "Cause": …}, "step": "score"}``: the error of a step that was caught, as
@@ -25,6 +25,8 @@ import sys
 import zlib
 from functools import partial
 from math import isfinite
+
+from .names import PART_DIGEST_LENGTH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -302,6 +304,17 @@ def name_of(form: str, data: Frozen | Source) -> str:
     from . import blocks
 
     return data.digest if isinstance(data, blocks.Blocks) else blocks.name_of(data)
+
+
+def is_digest_of(name: str, form: str, data: Frozen | Source) -> bool:
+    """Return whether the name in a reference is the digest of an object, or its first half.
+
+    Args:
+        name: The digits.
+        form: As for :func:`name_of`.
+        data: As for :func:`name_of`.
+    """
+    return len(name) >= PART_DIGEST_LENGTH and name_of(form, data).startswith(name)
 
 
 def digest(data: bytes) -> str:

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
 
     from .arguments import Shared
     from .envelope import Envelope, Frozen
+    from .store import Uploads
 
 
 def run(function: Callable[..., Any], event: dict[str, Any], context: Any = None) -> Envelope:
@@ -100,8 +101,61 @@ def run(function: Callable[..., Any], event: dict[str, Any], context: Any = None
     with deadline(seconds_left(context)):
         if not isinstance(item_path, list):
             return _logged(function, event, context, item_path, shared)
-        once, calls = cache(shared), enumerate(item_path)
-        return {"batch": [_logged(function, event, context, path, once, n) for n, path in calls]}
+        once = cache(shared)
+        with Objects(event) as objects:
+            calls = [InBatch(n, objects.keep) for n in range(len(item_path))]
+            called = partial(_logged, function, event, context)
+            results = [called(path, once, one) for path, one in zip(item_path, calls)]
+        return {"batch": results}
+
+
+class InBatch:
+    """The call for one item of a batch.
+
+    Args:
+        index: Index of the item.
+        write: As of :func:`.envelope.pack`, for objects that are stored when the batch ends.
+    """
+
+    def __init__(self, index: int, write: Callable[[str, Frozen], str]) -> None:
+        self.index = index
+        self.write = write
+
+
+def _write_of(batch: InBatch | None) -> Callable[[str, Frozen], str] | None:
+    return None if batch is None else batch.write
+
+
+class Objects:
+    """Objects that a call stores together, at its end at the latest.
+
+    Args:
+        event: As described at the top of this module.
+    """
+
+    def __init__(self, event: dict[str, Any]) -> None:
+        self._event = event
+        self._uploads: Uploads | None = None
+
+    def keep(self, form: str, data: Frozen) -> str:
+        """Store an object and return the reference to it.
+
+        Args:
+            form: The ending of its name.
+            data: Its bytes or blocks.
+        """
+        if self._uploads is None:
+            from . import store  # imported here like maps: small plain results never need it
+
+            self._uploads = store.Uploads(store.folder_of(self._event))
+        return self._uploads.keep(form, data)
+
+    def __enter__(self) -> Objects:
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        if self._uploads is not None:
+            self._uploads.__exit__(*raised)
 
 
 def _logged(
@@ -110,7 +164,7 @@ def _logged(
     context: Any,
     item_path: str | None,
     shared: Callable[[], Shared],
-    batch: int | None = None,
+    batch: InBatch | None = None,
 ) -> Envelope:
     log, late = StepLog(event, context, item_path), None
     log.start()
@@ -138,7 +192,7 @@ def _logged(
 
         catch = event.get("catch")
         if late is None and catch is not None and is_final(type(error).__name__, catch):
-            return _failed(error, event)
+            return _failed(error, event, batch)
         raise _short(error).with_traceback(short_traceback(error)) from error.__cause__
     log.end(result)
     if "skipped" in result and _is_answered(event):
@@ -152,12 +206,12 @@ def _is_answered(event: dict[str, Any]) -> bool:
     return "token" in event.get("context", ())
 
 
-def _failed(error: BaseException, event: dict[str, Any]) -> Envelope:
+def _failed(error: BaseException, event: dict[str, Any], batch: InBatch | None) -> Envelope:
     """Return the failure of an item whose batch continues."""
     from .failure import failure_of
 
     failure = failure_of(getattr(error, OWN, error), event["catch"]["step"])
-    return result_envelope(failure, event, skipped=False)
+    return result_envelope(failure, event, skipped=False, write=_write_of(batch))
 
 
 def _short(error: BaseException) -> BaseException:
@@ -176,15 +230,15 @@ def _one(
     function: Callable[..., Any],
     event: dict[str, Any],
     shared: Callable[[], Shared],
-    batch: int | None,
+    batch: InBatch | None,
 ) -> Envelope:
-    """Call the function once; ``batch`` is the index of its item in a batch."""
+    """Call the function once."""
     if "route" in event or "cleanup" in event:
         return _routed(function, event)
     asks = event.get("asks", False)
     skipped, value, known = False, None, shared()
     try:
-        args, kwargs = arguments(event, known, batch)
+        args, kwargs = arguments(event, known, None if batch is None else batch.index)
         if "when" in event:
             from .conditions import WHEN, is_met
 
@@ -200,23 +254,30 @@ def _one(
         return {"met": True, "result": None}
     if _is_answered(event):
         return {"skipped": True} if skipped else {}
-    envelope = node_envelope(value, event, skipped=skipped)
+    envelope = node_envelope(value, event, skipped=skipped, write=_write_of(batch))
     if not skipped:
         return envelope
     envelope = {**envelope, "skipped": True}
     return {"met": False, "skipped": True, "result": envelope} if asks else envelope
 
 
-def node_envelope(value: Any, event: dict[str, Any], *, skipped: bool = False) -> Envelope:
+def node_envelope(
+    value: Any,
+    event: dict[str, Any],
+    *,
+    skipped: bool = False,
+    write: Callable[[str, Frozen], str] | None = None,
+) -> Envelope:
     """Return the envelope of a node's result, with all that others read there.
 
     Args:
         value: The result.
         event: As described at the top of this module.
         skipped: Whether the step was skipped.
+        write: As of :func:`result_envelope`.
     """
     more = {**_instant(value, event, skipped=skipped), **_texts(value, event)}
-    return {**result_envelope(value, event, skipped), **more}
+    return {**result_envelope(value, event, skipped, write), **more}
 
 
 def _begun(
@@ -273,23 +334,36 @@ def _routed(function: Callable[..., Any], event: dict[str, Any]) -> Envelope:
         raise _reported(error, event) from error.__cause__
 
 
-def result_envelope(value: Any, event: dict[str, Any], skipped: bool) -> Envelope:
+def result_envelope(
+    value: Any,
+    event: dict[str, Any],
+    skipped: bool,
+    write: Callable[[str, Frozen], str] | None = None,
+) -> Envelope:
     """Return the envelope of a result, and the arrays for maps over it.
 
     Args:
         value: The result.
         event: As described at the top of this module.
         skipped: Whether the step was skipped.
+        write: As of :func:`.envelope.pack`, if the objects of several results are stored together.
     """
     whole = {"items": event["items"]} if "items" in event else {}
     layouts = {**whole, **event.get("parts", {})}
-    items = {key: _items(key, value, one, event, skipped) for key, one in layouts.items()}
+    with Objects(event) as objects:
+        keep = write or objects.keep
+        items = {key: _items(key, value, one, event, skipped, keep) for key, one in layouts.items()}
     alone = any(layout.get("alone") for layout in layouts.values())
-    return {**({} if alone else _stored(value, event)), **items}
+    return {**({} if alone else _stored(value, event, write)), **items}
 
 
 def _items(
-    key: str, value: Any, layout: dict[str, Any], event: dict[str, Any], skipped: bool
+    key: str,
+    value: Any,
+    layout: dict[str, Any],
+    event: dict[str, Any],
+    skipped: bool,
+    write: Callable[[str, Frozen], str],
 ) -> dict[str, Any]:
     """Return the items of a result, or of a part of it, for a map."""
     from . import maps
@@ -304,18 +378,15 @@ def _items(
     elif not skipped:
         members = _raising(maps.items_of(value, f"the result of {node!r}"), event)
     if "room" in layout:
-        packed = partial(maps.packed_items, write=partial(keep_object, event))
+        packed = partial(maps.packed_items, write=write)
         return maps.in_state(members, layout, node, packed)
     from . import store
 
-    folder, form = store.folder_of(event), f"{key}.json"
-    with store.Uploads(folder) as uploads:
-        chunks = maps.in_array(members, layout["inline"], uploads.keep, node)
-        if "at" in event:  # where the state machine expects items of a job
-            uri = store.write_parts(f"{event['at']}{form}", chunks)
-        else:
-            uri = store.keep_parts(folder, form, chunks)
-        uploads.finish()
+    form, chunks = f"{key}.json", maps.in_array(members, layout["inline"], write, node)
+    if "at" in event:  # where the state machine expects items of a job
+        uri = store.write_parts(f"{event['at']}{form}", chunks)
+    else:
+        uri = store.keep_parts(store.folder_of(event), form, chunks)
     bucket, name = store.split(uri)
     return {"Bucket": bucket, "Key": name}
 
@@ -334,10 +405,12 @@ def _raising(items: Iterable[Any], event: dict[str, Any]) -> Iterable[Any]:
     return raising()
 
 
-def _stored(value: Any, event: dict[str, Any]) -> Envelope:
+def _stored(
+    value: Any, event: dict[str, Any], write: Callable[[str, Frozen], str] | None
+) -> Envelope:
     # The key "items" is that of a container's members as well.
     parts = "items" not in event
-    envelope = pack(value, event["inline"], partial(keep_object, event), parts=parts)
+    envelope = pack(value, event["inline"], write or partial(keep_object, event), parts=parts)
     if event.get("bounded") and "ref" in envelope:
         from . import maps
 
@@ -353,7 +426,7 @@ def keep_object(event: dict[str, Any], form: str, data: Frozen) -> str:
         form: The ending of its name.
         data: Its bytes or blocks.
     """
-    from . import store  # imported here like maps: a small plain result never needs it
+    from . import store
 
     return store.keep(store.folder_of(event), form, data)
 

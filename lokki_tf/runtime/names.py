@@ -12,6 +12,7 @@ SUBMITTED = "LOKKI_SUBMITTED"  # how often the job was submitted before, if its 
 # begins with a hyphen.
 NOTICES, MAPS, STARTS = "-notices", "-maps", "-starts"
 DIGEST_LENGTH = 64  # of SHA-256 in hexadecimal digits, the name of most objects
+PART_DIGEST_LENGTH = 32  # of its first half, in references to parts of objects
 # Endings of a job's objects, and of the array of a result's items.
 EVENT_SUFFIX, ANSWER, ERROR = ".event.json", "answer.json", "error.json"
 ITEMS = "items.json"

@@ -44,7 +44,7 @@ import json
 
 from .arguments import arguments_of
 from .call import call
-from .envelope import JSON, compress, freeze, json_text, name_of, references, thaw, unpack
+from .envelope import JSON, compress, freeze, is_digest_of, json_text, references, thaw, unpack
 from .parameters import own, refuse_large, refuse_strangers, without_reserved
 from .routes import LARGEST, TooManySteps, moved, refuse_stranger, seconds_before, too_many
 
@@ -269,8 +269,10 @@ def _stored(
     write: Callable[[str, Frozen], str],
 ) -> Envelope:
     form, data = freeze(value)
-    if uri is not None and uri.endswith(f"/{name_of(form, data)}.{form}"):
-        return {"ref": uri}
+    if uri is not None:
+        name, _, ending = uri.rpartition("/")[2].partition(".")
+        if ending == form and is_digest_of(name, form, data):
+            return {"ref": uri}
     return {"ref": write(form, data)}
 
 

@@ -84,7 +84,7 @@ def handle(event: dict[str, Any], context: Any = None) -> Any:
 
 
 def _parameters(event: dict[str, Any]) -> dict[str, Any]:
-    known, objects = shared_part(event)
+    known, objects, _ = shared_part(event)
     names, keys = [*event.get("kwargs", {})], [*event.get("wholes", {})]
     classes = NoClasses()
 

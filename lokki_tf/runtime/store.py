@@ -5,6 +5,10 @@ of a bucket, ``s3://bucket/prefix``, and ``LOKKI_STEP`` the step's name. Nothing
 store is read. A step writes only below ``runs/<step>/``: values and items under the SHA-256 of
 their bytes. So a reference contains the hash of its object, a reader verifies it, and a second
 delivery of an event cannot replace what another step has read.
+
+Many small values of a call are parts of common objects, which have random names. The reference to a
+part is ``s3://bucket/key#start-end/digest.form``, with its first byte, the byte after its last one,
+and the first half of the SHA-256 of its bytes.
 """
 
 from __future__ import annotations
@@ -14,8 +18,8 @@ from collections import deque
 from functools import cache
 from itertools import chain
 
-from .envelope import BLOCKS, name_of
-from .names import DIGEST_LENGTH, STEP, STORE
+from .envelope import BLOCKS, is_digest_of, name_of
+from .names import DIGEST_LENGTH, PART_DIGEST_LENGTH, STEP, STORE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from .envelope import Frozen
 
     SomeSource = TypeVar("SomeSource", bound=Source)
+    T = TypeVar("T")
 
 _AT_ONCE = 16  # objects that are read in parallel
 _ATTEMPTS = 10
@@ -37,6 +42,9 @@ _MOST_UPLOADS = 8
 _MOST_HELD = 32 * 2**20  # bytes of objects that wait to be stored
 _TAIL = 2**18  # bytes at the end of an object of blocks that are read first: most have fewer
 _WHOLE = 8 * 2**20  # objects of blocks that are read at once
+_SMALL = 2**20  # bytes of a value that is a part of a common object
+_COMMON = 4 * 2**20  # bytes of a common object, and of parts that are read at once
+_GAP = 2**16  # bytes between parts that are read at once
 
 
 class UntrustedReferenceError(Exception):
@@ -86,7 +94,7 @@ def opened(uri: str, root: str | None = None) -> Source:
     root = root or os.environ.get(STORE)
     if root:
         refuse_outside(uri, root)
-    if not uri.endswith(BLOCKS):
+    if not uri.endswith(BLOCKS) or part_of(uri)[1] is not None:
         return verified(uri, _get(uri)[0])
     remote = Remote(uri)
     return verified(uri, remote[0 : len(remote)] if len(remote) <= _WHOLE else remote)
@@ -146,11 +154,12 @@ class Remote:
 
 def _get(uri: str, part: str | None = None) -> tuple[bytes, str]:
     """Return an object's bytes, or those of a range, and the range that S3 sent."""
-    bucket, key = split(uri)
-    more, left = {} if part is None else {"Range": part}, _READS
+    wanted, left = request_of(uri), _READS
+    if part is not None:
+        wanted["Range"] = part
     while True:
         left -= 1
-        found = client().get_object(Bucket=bucket, Key=key, **more)
+        found = client().get_object(**wanted)
         try:
             return found["Body"].read(), found.get("ContentRange", "")
         except Exception as error:
@@ -189,8 +198,9 @@ def verified(uri: str, data: SomeSource) -> SomeSource:
         UntrustedReferenceError: If they are not those that were written.
     """
     name, _, form = uri.rpartition("/")[2].partition(".")
-    is_digest = len(name) == DIGEST_LENGTH and not name.strip("0123456789abcdef")
-    if is_digest and name_of(form, data) != name:
+    length = DIGEST_LENGTH if part_of(uri)[1] is None else PART_DIGEST_LENGTH
+    is_digest = len(name) == length and not name.strip("0123456789abcdef")
+    if is_digest and not is_digest_of(name, form, data):
         raise UntrustedReferenceError(f"{uri!r} has been changed since it was written")
     return data
 
@@ -222,8 +232,76 @@ def read_all(uris: Iterable[str]) -> dict[str, bytes]:
 
 
 def open_all(uris: Iterable[str]) -> dict[str, Source]:
-    """Return several objects as :func:`opened` does, in parallel."""
-    return _for_all(opened, uris)
+    """Return several objects as :func:`opened` does, in parallel.
+
+    Parts of one object that are near to each other are read together.
+    """
+    groups = {group[0]: group for group in together(dict.fromkeys(uris), str)}
+    found = _for_all(lambda first: _opened_together(groups[first]), groups)
+    return {uri: source for one in found.values() for uri, source in one.items()}
+
+
+def together(found: Iterable[T], uri_of: Callable[[T], str]) -> Iterator[list[T]]:
+    """Yield what has references in groups, each of which is read by one request.
+
+    Args:
+        found: References to parts of one object are in the order of the parts.
+        uri_of: Returns the reference of each; an empty text, if it is read alone.
+    """
+    group: list[T] = []
+    before, first, last = "", 0, 0
+    for one in found:
+        whole, part = part_of(uri_of(one))
+        start, end = part or (0, 0)
+        is_near = whole == before and 0 <= start - last <= _GAP and end - first <= _COMMON
+        if group and (part is None or not is_near):
+            yield group
+            group = []
+        if not group:
+            first = start
+        group.append(one)
+        before, last = "" if part is None else whole, end
+    if group:
+        yield group
+
+
+def _opened_together(group: list[str]) -> dict[str, Source]:
+    """Return the bytes of the references of a group, by reference."""
+    if len(group) == 1:
+        return {group[0]: opened(group[0])}
+    parts = [part_of(uri)[1] or (0, 0) for uri in group]
+    begin, end = parts[0][0], parts[-1][1]
+    data = read(f"{part_of(group[0])[0]}#{begin}-{end}")
+    return {
+        uri: verified(uri, data[start - begin : end - begin])
+        for uri, (start, end) in zip(group, parts)
+    }
+
+
+class Items:
+    """The objects of a batch's items, each of which is read when its item begins.
+
+    Parts of one object that several items take are read together, and kept until then.
+
+    Args:
+        uris: The references of all items, in order.
+    """
+
+    def __init__(self, uris: Iterable[str]) -> None:
+        self._groups = {uri: one for one in together(dict.fromkeys(uris), str) for uri in one}
+        self._held: dict[str, Source] = {}
+
+    def take(self, uris: Iterable[str]) -> dict[str, Source]:
+        """Return the objects of one item.
+
+        Args:
+            uris: Its references.
+        """
+        wanted = list(dict.fromkeys(uris))
+        # An object that an earlier item has taken is read again, alone.
+        missing = [self._groups.pop(uri, [uri]) for uri in wanted if uri not in self._held]
+        self._held |= open_all(one for group in missing for one in group)
+        return {uri: self._held.pop(uri) for uri in wanted}
 
 
 def _for_all(get: Callable[[str], Any], uris: Iterable[str]) -> dict[str, Any]:
@@ -297,7 +375,7 @@ def keep_parts(folder: str, form: str, chunks: Iterator[Bytes]) -> str:
 class Uploads:
     """Objects of which some are stored while others are made.
 
-    At most eight, with 32 MiB, are in memory.
+    At most eight, with 32 MiB, are in memory. Values of up to 1 MiB are parts of common objects.
 
     Args:
         folder: URI of the folder.
@@ -307,20 +385,45 @@ class Uploads:
         self._folder = folder
         self._pool: Any = None
         self._waiting: deque[tuple[int, Future[Any]]] = deque()
+        self._common = bytearray()
+        self._name = ""
 
     def keep(self, form: str, data: Frozen) -> str:
-        """Begin to store a value under its digest; return the URI.
+        """Begin to store a value; return the reference to it.
 
         Args:
             form: The name's ending, such as ``json.gz``.
             data: Its bytes or blocks. Blocks refer to memory that may change afterwards, so they
                 are copied, or stored before this returns.
         """
-        uri = f"{self._folder}/{name_of(form, data)}.{form}"
+        name = name_of(form, data)
+        uri = f"{self._folder}/{name}.{form}"
         if not isinstance(data, bytes):
             if data.size > _WHOLE:
                 return write(uri, data)
             data = bytes(data)
+        if len(data) > _SMALL:
+            self._begin(uri, data)
+            return uri
+        if len(self._common) + len(data) > _COMMON:
+            self._end_common()
+        if not self._common:
+            from uuid import uuid4
+
+            self._name = f"{self._folder}/{uuid4().hex}"
+        start = len(self._common)
+        self._common += data
+        part = f"{start}-{len(self._common)}/{name[:PART_DIGEST_LENGTH]}"
+        return f"{self._name}#{part}.{form}"
+
+    def _end_common(self) -> None:
+        """Begin to store the common object."""
+        if self._common:
+            self._begin(self._name, self._common)
+            self._common = bytearray()
+
+    def _begin(self, uri: str, data: Bytes) -> None:
+        """Begin to store an object, when there is room for its bytes."""
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor
 
@@ -331,23 +434,24 @@ class Uploads:
         ):
             self._waiting.popleft()[1].result()
         self._waiting.append((len(data), self._pool.submit(_put, uri, data)))
-        return uri
 
     @property
     def _held(self) -> int:
         return sum(size for size, _ in self._waiting)
 
-    def finish(self) -> None:
-        """Wait until everything is stored."""
-        while self._waiting:
-            self._waiting.popleft()[1].result()
-
     def __enter__(self) -> Uploads:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Wait until everything is stored; after an error, only for what has begun."""
+        try:
+            if kind is None:
+                self._end_common()
+                while self._waiting:
+                    self._waiting.popleft()[1].result()
+        finally:
+            if self._pool is not None:
+                self._pool.shutdown()
 
 
 def _put(uri: str, data: Bytes) -> None:
@@ -398,6 +502,31 @@ def _parts(chunks: Iterator[Bytes]) -> Iterator[bytes]:
             held, size = [], 0
     if held:
         yield b"".join(held)
+
+
+def part_of(uri: str) -> tuple[str, tuple[int, int] | None]:
+    """Split a reference to a part of an object: the object's URI, and the part's start and end.
+
+    Args:
+        uri: Any reference; that to a whole object has no part.
+    """
+    whole, _, part = uri.partition("#")
+    if not part:
+        return uri, None
+    start, _, end = part.partition("/")[0].partition("-")
+    return whole, (int(start), int(end))
+
+
+def request_of(uri: str) -> dict[str, str]:
+    """Return the parameters of S3's ``GetObject`` for a reference.
+
+    Args:
+        uri: The reference.
+    """
+    whole, part = part_of(uri)
+    bucket, key = split(whole)
+    wanted = {"Bucket": bucket, "Key": key}
+    return wanted if part is None else {**wanted, "Range": f"bytes={part[0]}-{part[1] - 1}"}
 
 
 def split(uri: str) -> tuple[str, str]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .blocks import Source
     from .envelope import Envelope
 
-    Read = tuple[Envelope, dict[str, Source]]
+    Read = list[tuple[Envelope, dict[str, Source]]]
 
 _MOST_AHEAD = 16  # objects that are read before they are needed
 _AHEAD_BYTES = 32 * 2**20
@@ -129,47 +129,59 @@ def _records(parts: Iterable[bytes]) -> Iterator[dict[str, Any]]:
 
 def _values(envelopes: Iterable[Envelope], modules: Mapping[str, str] | None) -> Iterator[Any]:
     """Yield the values of envelopes; objects are read ahead, by several threads."""
-    left, largest, pool = iter(envelopes), _AHEAD_BYTES // 2, None
-    waiting: deque[tuple[Envelope, Future[Read] | None]] = deque()
+    from . import store
+
+    left, largest, pool = store.together(envelopes, _reference), _AHEAD_BYTES // 2, None
+    waiting: deque[tuple[list[Envelope], Future[Read] | None]] = deque()
     try:
         while True:
             most = max(1, min(_MOST_AHEAD, _AHEAD_BYTES // max(1, largest)))
             while len(waiting) <= most:
-                envelope = next(left, None)
-                if envelope is None:
+                group = next(left, None)
+                if group is None:
                     break
                 future = None
-                if any(kind in envelope for kind in _REFERRED):
+                if any(kind in group[0] for kind in _REFERRED):
                     if pool is None:
                         from concurrent.futures import ThreadPoolExecutor
 
-                        from . import store
-
                         store.client()  # created once, before threads could create it twice
                         pool = ThreadPoolExecutor(_MOST_AHEAD)
-                    future = pool.submit(_read, envelope)
-                waiting.append((envelope, future))
+                    future = pool.submit(_read, group)
+                waiting.append((group, future))
             if not waiting:
                 return
-            envelope, future = waiting.popleft()
-            objects: dict[str, Source] = {}
+            group, future = waiting.popleft()
+            known: Read = [(one, {}) for one in group]
             if future is not None:
-                envelope, objects = future.result()
-                held = sum(len(one) for one in objects.values() if isinstance(one, bytes))
+                known = future.result()
+                sources = [one for _, objects in known for one in objects.values()]
+                held = sum(len(one) for one in sources if isinstance(one, bytes))
                 largest = max(held, 1) if largest == _AHEAD_BYTES // 2 else max(largest, held)
-                future = None
-            value = unpack(envelope, objects.__getitem__, modules)
-            objects = {}
-            yield value
-            value = None
+                future, sources = None, []
+            known.reverse()
+            while known:
+                envelope, objects = known.pop()
+                value = unpack(envelope, objects.__getitem__, modules)
+                objects = {}
+                yield value
+                value = None
     finally:
         if pool is not None:
             pool.shutdown()
 
 
-def _read(envelope: Envelope) -> Read:
-    """Read what an envelope refers to."""
+def _reference(envelope: Envelope) -> str:
+    uri: str = envelope.get("ref", "")
+    return uri
+
+
+def _read(group: list[Envelope]) -> Read:
+    """Read what the envelopes of a group refer to."""
     from . import maps, store
 
-    envelope = maps.expanded(envelope, store.read, store.read_all)
-    return envelope, {uri: store.opened(uri) for uri in references(envelope)}
+    known = [maps.expanded(one, store.read, store.read_all) for one in group]
+    if len(known) > 1:
+        objects = store.open_all(one["ref"] for one in known)
+        return [(one, {one["ref"]: objects[one["ref"]]}) for one in known]
+    return [(one, {uri: store.opened(uri) for uri in references(one)}) for one in known]

@@ -88,14 +88,11 @@ def _send(clients: Mapping[str, Any], task: Waiting, given: Any) -> None:
 def _context(clients: Mapping[str, Any], task: Waiting) -> RunContext:
     """Return what ``run_context()`` returns in a step, whose function has other rights."""
     from lokki_tf.runtime.event_context import of_event
-    from lokki_tf.runtime.store import split
+    from lokki_tf.runtime.store import request_of
 
     def read(uris: list[str]) -> Mapping[str, bytes]:
-        found = {}
-        for uri in uris:
-            bucket, key = split(uri)
-            found[uri] = clients["s3"].get_object(Bucket=bucket, Key=key)["Body"].read()
-        return found
+        s3 = clients["s3"]
+        return {uri: s3.get_object(**request_of(uri))["Body"].read() for uri in uris}
 
     # Pickles refer to classes of __main__ in this process by that name.
     event = {name: one for name, one in task.event.items() if name != "main"}

@@ -351,7 +351,7 @@ class LocalAws:
             LocalAwsError: If the execution did not succeed.
         """
         from lokki_tf.operate.results import values
-        from lokki_tf.runtime.store import split
+        from lokki_tf.runtime.store import request_of
 
         if not execution.succeeded:
             raise LocalAwsError(
@@ -361,8 +361,7 @@ class LocalAws:
             )
 
         def read(uri: str) -> bytes:
-            bucket, key = split(uri)
-            body: bytes = self.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+            body: bytes = self.client("s3").get_object(**request_of(uri))["Body"].read()
             return body
 
         return values(execution.output, read, allow_pickle=True)

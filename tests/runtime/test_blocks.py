@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from lokki_tf.runtime import blocks, store
 from lokki_tf.runtime.blocks import BLOCK, LARGE, SMALL, Blocks, CorruptObjectError, File
-from lokki_tf.runtime.envelope import PICKLE, freeze, name_of, serialize, thaw
+from lokki_tf.runtime.envelope import PICKLE, form_of, freeze, name_of, serialize, thaw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -416,3 +416,47 @@ def test_an_object_under_a_wrong_name_is_refused(folder: str) -> None:
         store.write(uri, freeze(RANDOM.random(count))[1])
         with pytest.raises(store.UntrustedReferenceError, match="has been changed"):
             store.opened(uri)
+
+
+def stored_together(folder: str, values: list[Any]) -> list[str]:
+    """Store values as a batch does, and return the references."""
+    with store.Uploads(folder) as uploads:
+        return [uploads.keep(*freeze(value)) for value in values]
+
+
+def test_small_values_are_parts_of_one_object(folder: str) -> None:
+    """JSON, pickles and small blocks are in one object; large values have objects of their own."""
+    values = [["x"] * 9, (1, 2), RANDOM.random(LARGE // 8), RANDOM.random(COUNT), b"", "é" * 99]
+    uris = stored_together(folder, values)
+    objects = [store.part_of(uri)[0] for uri in uris]
+    assert objects == [objects[0], objects[0], objects[0], uris[3], objects[0], objects[0]]
+    assert list(store.together(uris, str)) == [uris[:3], [uris[3]], uris[4:]]
+    opened = store.open_all(uris)
+    for uri, value in zip(uris, values, strict=True):
+        assert_same(thaw(form_of(uri), opened[uri]), value)
+        assert_same(thaw(form_of(uri), store.opened(uri)), value)
+
+
+def test_parts_begin_a_new_object_when_one_is_full(folder: str) -> None:
+    """Objects of parts, and requests for parts, have a limited size."""
+    uris = stored_together(folder, [RANDOM.bytes(900_000) for _ in range(9)])
+    assert [len(group) for group in store.together(uris, str)] == [4, 4, 1]
+
+
+def test_a_part_that_was_changed_is_refused(folder: str) -> None:
+    """What replaces a part in the bucket is not read, alone or with others."""
+    uris = stored_together(folder, [b"one", b"two"])
+    store.write(store.part_of(uris[0])[0], store.read(uris[0]) * 2)
+    assert store.read(uris[0])
+    with pytest.raises(store.UntrustedReferenceError, match="has been changed"):
+        store.read(uris[1])
+    with pytest.raises(store.UntrustedReferenceError, match="has been changed"):
+        store.open_all(uris)
+
+
+def test_an_object_that_several_items_take_is_read_again(folder: str) -> None:
+    """Items of a batch may have the same object."""
+    uris = stored_together(folder, [b"one", b"two", b"three"])
+    items = store.Items([*uris, *uris])
+    for wanted in ([uris[1]], [uris[0], uris[0]], uris, [uris[2]]):
+        assert items.take(wanted) == store.open_all(wanted)

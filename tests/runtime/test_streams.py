@@ -74,9 +74,10 @@ def test_few_objects_are_read_ahead(files: dict[str, bytes]) -> None:
     records = [record(n, {"ref": f"s3://b/{n}.json.gz"}) for n in range(60)]
     envelope = written(files, records)
 
-    def read(one: Any) -> Any:
+    def read(group: Any) -> Any:
+        (one,) = group
         opened.append(one["ref"])
-        return {"value": len(opened)}, {one["ref"]: b"x" * 4 * 2**20}
+        return [({"value": len(opened)}, {one["ref"]: b"x" * 4 * 2**20})]
 
     streams._read, before = read, streams._read
     try:
