@@ -34,6 +34,8 @@ from lokki_tf.testing.state_machines.values import Json, dump, load, size
 
 CONCURRENCY = 40
 """The largest number of children that run at a time. AWS runs up to 10,000."""
+_THREADS = 4
+"""The number of children that run at a time as long as they do not wait."""
 THRESHOLD = "States.ExceedToleratedFailureThreshold"
 THRESHOLD_CAUSE = "The specified tolerated failure threshold was exceeded"
 
@@ -191,7 +193,7 @@ def _run_children(run: StateRun, map_run: MapRun[ExecutionRecord]) -> None:
                 child.cancel_scope.revoke()
 
     concurrency = min(map_run.concurrency or CONCURRENCY, CONCURRENCY)
-    run_together(work, len(children), concurrency, revoke)
+    run_together(work, len(children), concurrency, revoke, first=_THREADS)
 
 
 def _abort(map_run: MapRun[ExecutionRecord]) -> None:

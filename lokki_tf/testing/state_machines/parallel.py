@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from queue import SimpleQueue
+from operator import length_hint
+from queue import Empty, SimpleQueue
 from threading import Event, Thread
 
 from lokki_tf.testing.state_machines.failures import StateFailure, Stopped, guarded
@@ -14,6 +15,8 @@ from lokki_tf.testing.state_machines.work import parameters, run_work
 
 _STOPPED = ("Wait", "Parallel", "Map")
 """Types of states, besides Task, that end with the event that they were aborted."""
+_LOOK = 0.05
+"""After how many seconds more threads are started, if those that run wait."""
 
 
 def run_parallel(run: StateRun) -> Transition:
@@ -100,7 +103,12 @@ def _record_aborted(run: StateRun, inners: Sequence[Frame]) -> None:
 
 
 def run_together(
-    work: Callable[[int], Json], count: int, concurrency: int, revoke: Callable[[], None]
+    work: Callable[[int], Json],
+    count: int,
+    concurrency: int,
+    revoke: Callable[[], None],
+    *,
+    first: int | None = None,
 ) -> list[Json]:
     """Call a function for each position in threads; the first failure stops the other calls.
 
@@ -109,6 +117,8 @@ def run_together(
         count: The number of positions.
         concurrency: The number of calls that run at a time.
         revoke: Stops the calls that run.
+        first: The number of threads to begin with, all by default. Others follow while the calls
+            of these wait: threads that compute only hinder each other.
 
     Returns:
         The results in the order of the positions.
@@ -134,12 +144,24 @@ def run_together(
         else:
             ends.put(None)
 
-    threads = min(concurrency, count)
-    for _ in range(threads):
-        Thread(target=serve, daemon=True).start()
-    for _ in range(threads):
-        end = ends.get()
+    most = min(concurrency, count)
+    threads = running = 0
+    wanted, left = min(first or most, most), count
+    while True:
+        for _ in range(wanted - threads):
+            Thread(target=serve, daemon=True).start()
+        running += wanted - threads
+        threads = wanted
+        if not running:
+            return results
+        try:
+            end = ends.get(timeout=_LOOK if threads < most and left else None)
+        except Empty:
+            begun, left = left, length_hint(waiting)
+            if begun - left < threads:  # calls begin more slowly than one of each thread
+                wanted = min(2 * threads, threads + left, most)
+            continue
+        running -= 1
         if end is not None:
             revoke()
             raise end
-    return results
