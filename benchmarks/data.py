@@ -33,6 +33,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -89,7 +90,6 @@ def writer_and_reader(
         return path.stat().st_size
 
     if way == "lokki_tf":
-        from lokki_tf.runtime.blocks import File
         from lokki_tf.runtime.envelope import BLOCKS, freeze, thaw
 
         forms: list[str] = []
@@ -102,7 +102,11 @@ def writer_and_reader(
 
         def read_value() -> Any:
             (form,) = forms
-            return thaw(form, File(str(path)) if form == BLOCKS else path.read_bytes())
+            if form != BLOCKS:
+                return thaw(form, path.read_bytes())
+            with path.open("rb") as file:
+                mapped = mmap(file.fileno(), 0, access=ACCESS_READ)
+            return thaw(form, memoryview(mapped))
 
         return write_value, read_value, size
     if way == "gzip":
@@ -149,8 +153,9 @@ def writer_and_reader(
 
 
 def resident() -> int:
-    """Return the bytes of memory that this process has, on Linux."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    """Return the bytes of memory that this process has, without mapped files, on Linux."""
+    _, whole, shared, *_ = map(int, Path("/proc/self/statm").read_text().split())
+    return (whole - shared) * os.sysconf("SC_PAGE_SIZE")
 
 
 def measured(call: Callable[[], Any]) -> tuple[float, int, Any]:

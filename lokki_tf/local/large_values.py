@@ -102,7 +102,8 @@ class LargeValues:
         digest, _, form = name.partition(".")
         try:
             with open(os.path.join(self.folder, name), "rb") as file:
-                source: Any = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            source: Any = memoryview(mapped)  # parts of it are not copied
             if form != BLOCKS:
                 source = bytes(source)
             return source if name_of(form, source) == digest else None

@@ -26,6 +26,7 @@ import os
 import threading
 import zlib
 from collections import deque
+from contextlib import suppress
 from hashlib import sha256
 
 TYPE_CHECKING = False
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     Bytes = bytes | bytearray | memoryview
 
     class Source(Protocol):
-        """The bytes of an object: itself, a mapped file, or requests to the bucket."""
+        """The bytes of an object: itself, a view of a mapped file, or requests to the bucket."""
 
         def __len__(self) -> int: ...
 
@@ -53,8 +54,9 @@ _FORMAT = 1
 _PICKLE, _BUFFER, _SLICE = "pickle", "buffer", "slice"
 _PLAIN, _ZLIB, _ORDERED = 0, 1, 2
 _WORD = 8
-_SAMPLES, _SAMPLE = 4, 4 * 2**10
+_SAMPLES, _SAMPLE, _SHORT = 4, 4 * 2**10, 2**10
 _PAYS = 0.8  # compressed to this share of its size at most
+_HOPELESS = 0.85  # if short samples have more, no others are made
 _SPOOL = 16 * 2**20  # bytes of compressed blocks in memory; further ones are in a temporary file
 _AHEAD = 4  # blocks of the pickle that are compressed or read before they are needed
 _REQUEST = 4 * 2**20  # stored bytes that are read at once
@@ -246,10 +248,19 @@ def _compressed(block: _Block) -> Bytes:
 
 def _best_codec(view: memoryview) -> int:
     """Return how samples of some bytes become smallest, if that is worth the time."""
-    step = max(_SAMPLE, view.nbytes // _SAMPLES // _WORD * _WORD)
-    sample = b"".join(view[at : at + _SAMPLE] for at in range(0, view.nbytes, step))
+    share, codec = 0.0, _PLAIN
+    for length in (_SHORT, _SAMPLE):
+        if share <= _HOPELESS:
+            share, codec = _smallest(view, length)
+    return codec if share <= _PAYS else _PLAIN
+
+
+def _smallest(view: memoryview, length: int) -> tuple[float, int]:
+    """Return the share of their size to which samples are compressed, and how."""
+    step = max(length, view.nbytes // _SAMPLES // _WORD * _WORD)
+    sample = b"".join(view[at : at + length] for at in range(0, view.nbytes, step))
     size, codec = min((len(_encoded(sample, one)), one) for one in (_ZLIB, _ORDERED))
-    return codec if size <= _PAYS * len(sample) else _PLAIN
+    return size / len(sample), codec
 
 
 def _encoded(data: Bytes, codec: int) -> Bytes:
@@ -544,27 +555,6 @@ class _Loader:
         return data
 
 
-class File:
-    """The bytes of a file.
-
-    Args:
-        path: Its path.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._file = open(path, "rb")  # noqa: SIM115  # closed with the object
-        self._lock = threading.Lock()
-        self._size = os.fstat(self._file.fileno()).st_size
-
-    def __len__(self) -> int:
-        return self._size
-
-    def __getitem__(self, part: slice) -> bytes:
-        with self._lock:
-            self._file.seek(part.start)
-            return self._file.read(part.stop - part.start)
-
-
 def _memory(size: int) -> Any:
     """Return memory that can be written, and is not zeroed before it is needed."""
     import mmap
@@ -572,7 +562,11 @@ def _memory(size: int) -> Any:
     if not hasattr(mmap, "MAP_PRIVATE"):
         return bytearray(size)
     # Private, so that the memory of a forked process remains its own.
-    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with suppress(OSError):  # not every kernel has them
+            memory.madvise(mmap.MADV_HUGEPAGE)  # pages of 2 MiB, which are much faster to get
+    return memory
 
 
 class _Stream(io.RawIOBase):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zlib
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lokki_tf.runtime import blocks, store
-from lokki_tf.runtime.blocks import BLOCK, LARGE, SMALL, Blocks, CorruptObjectError, File
+from lokki_tf.runtime.blocks import BLOCK, LARGE, SMALL, Blocks, CorruptObjectError
 from lokki_tf.runtime.envelope import PICKLE, form_of, freeze, name_of, serialize, thaw
 
 if TYPE_CHECKING:
@@ -283,12 +284,13 @@ def test_the_name_depends_on_the_value_alone() -> None:
 MEASURED = """
 import os, sys, threading, time
 import numpy as np
-from lokki_tf.runtime.blocks import File
+from mmap import ACCESS_READ, mmap
 from lokki_tf.runtime.envelope import freeze, thaw
 
 def resident():
     with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        _, whole, shared, *_ = map(int, file.read().split())
+    return (whole - shared) * os.sysconf("SC_PAGE_SIZE")
 
 class Peak:
     def __enter__(self):
@@ -336,7 +338,9 @@ with Peak() as writing:
 del value
 before = resident()
 with Peak() as reading:
-    value = thaw(form, File(path))
+    with open(path, "rb") as file:
+        mapped = mmap(file.fileno(), 0, access=ACCESS_READ)
+    value = thaw(form, memoryview(mapped))
 result = resident() - before
 size = {"pandas": size // 4 * 25}.get(kind, size * 8)
 print(writing.most, reading.most - size)
@@ -373,8 +377,8 @@ def test_a_value_that_does_not_fit_is_an_error_before_lambda_ends_the_process(
     assert len(thaw(form, data)) == 100 * COUNT
 
 
-def test_files_are_read_in_parts(tmp_path: Path) -> None:
-    """A file is read by several threads without being in memory as a whole."""
+def test_mapped_files_are_read(tmp_path: Path) -> None:
+    """Blocks are read from a file without copies of its parts."""
     value = [floats(), floats()]
     form, data = freeze(value)
     assert isinstance(data, Blocks)
@@ -382,7 +386,9 @@ def test_files_are_read_in_parts(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.writelines(data.stored())
     assert path.read_bytes() == bytes(data)
-    assert_same(thaw(form, File(str(path))), value)
+    with path.open("rb") as file:
+        mapped = mmap(file.fileno(), 0, access=ACCESS_READ)
+    assert_same(thaw(form, memoryview(mapped)), value)
 
 
 @pytest.fixture
