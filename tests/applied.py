@@ -1,9 +1,8 @@
 """Stacks that Terraform applies together, as modules of one configuration.
 
 ``init``, ``apply`` and ``plan`` each need several seconds of processor time, also for few
-resources. With more resources, the time of each grows, since Terraform writes the whole state after
-each. Tests that only need an applied stack therefore share a few configurations: a function with
-the decorator :func:`stack` writes the stack, and the fixture ``applied`` returns its outputs.
+resources. Tests that only need an applied stack therefore share a few configurations: a function
+with the decorator :func:`stack` writes the stack, and the fixture ``applied`` returns its outputs.
 """
 
 from __future__ import annotations

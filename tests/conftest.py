@@ -62,6 +62,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # all stacks together they need 2 GB; near the limit they would do little else.
     os.environ.setdefault("GOGC", "off")
     os.environ.setdefault("GOMEMLIMIT", "4GiB")
+    # CDKTF unpacks 400 MB there, which users do once, and tests with a HOME of their own each time.
+    cache = Path("~/.cache/aws/jsii/package-cache").expanduser()
+    os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(cache))
     with suppress(MissingToolError):
         source = find_provider(find_program())
         os.environ.update(source.environment(Path(mkdtemp(prefix="lokki_tf-"))))

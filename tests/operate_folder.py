@@ -11,7 +11,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+
+import forked
 
 from lokki_tf.terraform_cli import find_program
 from lokki_tf.testing import LocalAws
@@ -125,25 +126,23 @@ class Folder:
         return [sys.executable, str(self.script), *args[:1], *self.options, *args[1:]]
 
     def run(
-        self, *args: str, env: Mapping[str, str] | None = None, **options: Any
+        self,
+        *args: str,
+        env: Mapping[str, str] | None = None,
+        stdin: int | None = None,
+        text: str = "",
     ) -> subprocess.CompletedProcess[str]:
         """A command without a terminal, so that questions cannot be answered.
 
         What a command that does not end has printed is in the error.
         """
+        environment = self.environment(env)
         try:
-            return subprocess.run(
-                self.command(*args),
-                cwd=self.path,
-                env=self.environment(env),
-                capture_output=True,
-                text=True,
-                check=False,
-                **{"stdin": subprocess.DEVNULL, "timeout": 450, **options},
+            return forked.run(
+                self.command(*args)[1:], cwd=self.path, env=environment, stdin=stdin, text=text
             )
         except subprocess.TimeoutExpired as late:
-            printed = [bytes(text or b"").decode() for text in (late.stdout, late.stderr)]
-            raise AssertionError("\n".join([f"{late}", *printed])) from None
+            raise AssertionError(f"{late}\n{late.stdout}\n{late.stderr}") from None
 
     def interrupt(
         self,

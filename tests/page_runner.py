@@ -1,7 +1,6 @@
 """Runs scripts and commands of pages in forked processes, which share imports and one local AWS.
 
-It reads requests from its standard input, a line of JSON each, and answers with a line of JSON. A
-new Python would take longer to import lokki_tf than most pages run.
+It reads requests from its standard input, a line of JSON each, and answers with a line of JSON.
 """
 
 from __future__ import annotations
@@ -10,26 +9,20 @@ import importlib
 import json
 import os
 import pickle
-import runpy
 import signal
 import sys
 from pathlib import Path
 from typing import Any
 
+import forked
+
 REGION = "eu-west-1"
 LIMIT = 120  # seconds
-WARM = (
-    "boto3", "click", "rich.console", "rich.table", "rich.progress", "lokki_tf.cli",
-    "lokki_tf.local.engine", "lokki_tf.operate.execution", "lokki_tf.terraform.synth",
-    "lokki_tf.testing",
-)  # fmt: skip
-"""Modules that most pages need."""
 
 
 def serve() -> None:
     """Answer requests until the input ends."""
-    for name in WARM:
-        importlib.import_module(name)
+    forked.warm_up()
     server = _share_local_aws()
     print(json.dumps({"endpoint": server.endpoint_url}), flush=True)
     for line in sys.stdin:
@@ -74,57 +67,30 @@ def _in_a_child(request: dict[str, Any]) -> dict[str, Any]:
     output = Path(request["output"])
     child = os.fork()
     if child == 0:
-        status = 70
-        try:
-            with output.open("wb") as file:
-                os.dup2(file.fileno(), 1)
-                os.dup2(file.fileno(), 2)
-            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            signal.alarm(LIMIT)
-            status = _run(request)
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
+        with output.open("wb") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        signal.alarm(LIMIT)
+        forked.end_with(lambda: _run(request))
     _, code = os.waitpid(child, 0)
     return {"code": os.waitstatus_to_exitcode(code), "output": output.read_text(errors="replace")}
 
 
-def _run(request: dict[str, Any]) -> int:
+def _run(request: dict[str, Any]) -> None:
     """Run a file as a program, or import modules.
 
     Args:
         request: What is to be run, where, and in which environment.
-
-    Returns:
-        The exit code.
     """
     os.chdir(request["folder"])
-    os.environ.clear()
-    os.environ.update(request["environment"])
-    folders = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    sys.path[:0] = [request["folder"], *map(os.path.abspath, filter(None, folders))]
-    sys.argv = request["argv"]
-    try:
-        if request["program"]:
-            name = sys.argv[0]
-            if name == "-m":
-                sys.argv = sys.argv[1:]
-                runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
-            else:
-                runpy.run_path(name, run_name="__main__")
-        else:
-            modules = [importlib.import_module(name) for name in sys.argv]
-            deployed(*(getattr(modules[0], name) for name in request.get("deployed", ())))
-    except SystemExit as end:
-        if end.code is None or isinstance(end.code, int):
-            return end.code or 0
-        print(end.code, file=sys.stderr)
-        return 1
-    except BaseException:
-        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
-        return 1
-    return 0
+    if request["program"]:
+        forked.run_program(request["argv"], request["environment"])
+        return
+    forked.use_environment(request["environment"])
+    sys.path.insert(0, request["folder"])
+    modules = [importlib.import_module(name) for name in request["argv"]]
+    deployed(*(getattr(modules[0], name) for name in request.get("deployed", ())))
 
 
 def deployed(*pipelines: Any) -> None:

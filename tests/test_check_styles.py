@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
+import forked
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -117,13 +116,10 @@ def test_check_lists_everything_at_once(source: str, said: list[str], tmp_path: 
     """Each error is shown with its line and a remedy, and the exit code is 1."""
     script = tmp_path / "pipeline.py"
     script.write_text(HEAD + source)
-    done = subprocess.run(
-        [sys.executable, str(script), "check"],
+    done = forked.run(
+        [str(script), "check"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert done.returncode == 1, done.stderr
     for one in said:

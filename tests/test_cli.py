@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked
 import pytest
 
 import lokki_tf
@@ -37,13 +38,10 @@ def command(
 ) -> subprocess.CompletedProcess[str]:
     (tmp_path / script).write_text(source)
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    return subprocess.run(
-        [sys.executable, str(tmp_path / script), *args],
+    return forked.run(
+        [str(tmp_path / script), *args],
         cwd=tmp_path,
         env={**buffered, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
     )
 
 

@@ -6,10 +6,10 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import forked
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -38,13 +38,10 @@ def block(style: str) -> str:
 
 
 def run(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "pipeline.py", *args],
+    return forked.run(
+        ["pipeline.py", *args],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
     )
 
 

@@ -41,7 +41,6 @@ PAGES = pages()
 PLAIN = {"text", "mermaid", "dockerfile", "hcl", "html"}
 """Languages of blocks that are not run."""
 WRITE = os.environ.get("LOKKI_GOLDEN") == "write"
-_CACHE = Path("~/.cache/aws/jsii/package-cache").expanduser()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
@@ -119,8 +118,6 @@ class Reader:
             **_clean(os.environ), "HOME": str(home), "NO_COLOR": "1", "COLUMNS": "100",
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
             "AWS_EC2_METADATA_DISABLED": "true",
-            # CDKTF unpacks itself into a cache, which takes seconds.
-            "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(_CACHE),
         }  # fmt: skip
 
     def follow(self) -> None:

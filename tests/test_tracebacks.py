@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 
 from lokki_tf import (
@@ -145,13 +145,10 @@ def script(tmp_path: Path, source: str, *args: str) -> subprocess.CompletedProce
     file = tmp_path / "pipeline.py"
     head = "import lokki_tf\nfrom lokki_tf import Pipeline, RetryConfig, main, step\n\n"
     file.write_text(head + source)
-    return subprocess.run(
-        [sys.executable, str(file), *args],
+    return forked.run(
+        [str(file), *args],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
     )
 
 

@@ -28,6 +28,7 @@ from lokki_tf.testing.settings import (
     new_client,
 )
 from lokki_tf.testing.state_machines.resources import is_known
+from lokki_tf.testing.state_server import StateServer
 from lokki_tf.testing.terraform import SLOW, Terraform
 from lokki_tf.tracebacks import ends_at_caller
 
@@ -91,6 +92,7 @@ class LocalAws:
         self._clients: dict[str, Any] = {}
         self._scratch: TemporaryDirectory[str] | None = None
         self._provider = KeptProvider()
+        self._states = StateServer()
         self._registrar = Registrar(self.client, self.register_image, self._scratch_folder)
 
     def __enter__(self) -> LocalAws:
@@ -108,6 +110,7 @@ class LocalAws:
     def close(self) -> None:
         """Stop the server and everything that runs in it."""
         self._provider.close()
+        self._states.close()
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -552,6 +555,5 @@ class LocalAws:
         return Path(self._scratch.name)
 
     def _terraform(self, folder: str | Path) -> Terraform:
-        return Terraform(
-            Path(folder), self._scratch_folder(), self.environment, self._skip, self._provider
-        )
+        given = self.environment, self._skip, self._provider, self._states
+        return Terraform(Path(folder), self._scratch_folder(), *given)

@@ -1,9 +1,9 @@
 """Run Terraform against a local AWS without changing the configuration's folder.
 
 State, plugins and lock file are stored in a temporary folder of the local AWS. The stages of each
-command: write an override file with the local backend and provider settings, put the lock file
-next to it, run Terraform, remove both files. Commands after the first ``init`` use a provider that
-keeps running, if the configuration has only one.
+command: write an override file with the backend and provider settings, put the lock file next to
+it, run Terraform, remove both files. Commands after the first ``init`` use a provider that keeps
+running, if the configuration has only one.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 from lokki_tf.terraform_cli import MIRROR_VARIABLE, ProviderSource, find_program, find_provider
 from lokki_tf.testing.errors import TerraformFailed
 from lokki_tf.testing.provider import VARIABLE, KeptProvider, program_in
+from lokki_tf.testing.state_server import StateServer
 
 SLOW = ("aws_s3_bucket_lifecycle_configuration",)
 """Types of resources for which the AWS provider always waits long: here 55 seconds."""
@@ -52,6 +53,7 @@ class Terraform:
         environment: The environment variables for the local AWS.
         skip: Types of resources in ``*.tf.json`` that are not created.
         kept: The account's provider, which runs until its next folder.
+        states: What stores states.
 
     Raises:
         MissingToolError: If Terraform is missing or too old, or its provider is not available.
@@ -64,6 +66,7 @@ class Terraform:
         environment: Mapping[str, str],
         skip: Collection[str],
         kept: KeptProvider,
+        states: StateServer,
     ) -> None:
         program = find_program()
         self._source = find_provider(program)
@@ -71,6 +74,7 @@ class Terraform:
         self._folder = folder.resolve()
         self._skip = skip
         self._kept = kept
+        self._states = states
         name = hashlib.sha256(str(self._folder).encode()).hexdigest()[:16]
         self._scratch = scratch / name
         self._scratch.mkdir(parents=True, exist_ok=True)
@@ -210,7 +214,7 @@ class Terraform:
                 shutil.move(lock, kept)
 
     def _override(self) -> dict[str, Any]:
-        backend = {"local": {"path": str(self._scratch / "terraform.tfstate")}}
+        backend = self._states.backend(self._scratch / "terraform.tfstate")
         skipped: dict[str, dict[str, Any]] = {}
         provider = dict(_PROVIDER)
         for _, written in _written(self._folder):

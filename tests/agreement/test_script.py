@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
+
+import forked
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = '''
@@ -109,13 +109,10 @@ def test_a_script_agrees_with_what_it_deploys(tmp_path: Path) -> None:
     (tmp_path / "stock.py").write_text(textwrap.dedent(STOCK))
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "prices.json").write_text('{"apple": 1.5, "fig": 0.5, "pear": 2.0}')
-    done = subprocess.run(
-        [sys.executable, "pipeline.py"],
+    done = forked.run(
+        ["pipeline.py"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
         timeout=120,
     )
     assert done.returncode == 0, done.stderr

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
+import forked
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -64,13 +64,10 @@ TOLD = {
 
 def command(folder: Path, source: str, *args: str) -> subprocess.CompletedProcess[str]:
     (folder / "pipeline.py").write_text(source)
-    return subprocess.run(
-        [sys.executable, "pipeline.py", *args],
+    return forked.run(
+        ["pipeline.py", *args],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
         timeout=60,
     )
 

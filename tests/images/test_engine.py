@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 from runtime_api import runtime_api
 
@@ -259,13 +259,10 @@ def test_the_command_prints_the_uri_alone(
     )
 
     def command(*args: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "pipeline.py", "images", *args],
+        return forked.run(
+            ["pipeline.py", "images", *args],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
-            capture_output=True,
-            text=True,
-            check=False,
         )
 
     pushed = command()

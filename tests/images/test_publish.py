@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 
 from lokki_tf.config import AwsConfig, Config
@@ -483,13 +483,10 @@ def test_the_command_says_what_is_wrong(
     """Wrong settings and a missing engine are one message, with nothing on stdout."""
     (tmp_path / "pipeline.py").write_text(SCRIPT)
     (tmp_path / "lokki.toml").write_text(toml)
-    done = subprocess.run(
-        [sys.executable, "pipeline.py", "images", *args],
+    done = forked.run(
+        ["pipeline.py", "images", *args],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT), "DOCKER_HOST": "tcp://127.0.0.1:1"},
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert (done.returncode, done.stdout) == (code, "")
     assert says in done.stderr

@@ -10,6 +10,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import forked
 import pytest
 
 from lokki_tf import Pipeline
@@ -259,13 +260,10 @@ def checked(
     """The end of ``check --import`` in a script."""
     script = tmp_path / "script.py"
     script.write_text(text)
-    return subprocess.run(
-        [sys.executable, str(script), "check", "--import", *options],
+    return forked.run(
+        [str(script), "check", "--import", *options],
         cwd=tmp_path,
         env={**os.environ, **variables, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
     )
 
 

@@ -324,7 +324,7 @@ if __name__ == "__main__":
 
 def run_in(folder: Folder, *args: str, text: str = "") -> subprocess.CompletedProcess[str]:
     """A command with what is typed at its prompt."""
-    return folder.run(*args, stdin=None, input=text)
+    return folder.run(*args, text=text)
 
 
 def test_the_command_calls_todays_code(account: LocalAws, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import forked
 import pytest
 from applied import Applied, stack
 
@@ -150,12 +151,9 @@ def test_commands_take_a_stage(tmp_path: Path) -> None:
     )
 
     def command(*args: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, str(script), *args],
+        return forked.run(
+            [str(script), *args],
             cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
         )
 
     done = command("synth", "--stage", "prod")
@@ -218,13 +216,10 @@ TOML = "[stage.dev]\n[stage.prod.lambda]\nmemory_size = 256\n"
 def script(folder: Path, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
     (folder / "pipeline.py").write_text(SCRIPT)
     (folder / "lokki.toml").write_text(TOML)
-    return subprocess.run(
-        [sys.executable, "pipeline.py", *args],
+    return forked.run(
+        ["pipeline.py", *args],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environ},
-        capture_output=True,
-        text=True,
-        check=False,
     )
 
 

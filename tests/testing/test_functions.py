@@ -302,6 +302,28 @@ def test_own_modules_come_first(local_aws: LocalAws, zip_of: Zip) -> None:
     assert json.load(answer["Payload"]) == [1, 2]
 
 
+def test_equal_modules_are_compiled_once(local_aws: LocalAws, zip_of: Zip) -> None:
+    """Functions share the compiled code of equal modules, whose tracebacks name each one's file."""
+    source = """
+import os, shared
+def handler(event, context):
+    try:
+        shared.fail()
+    except ValueError as error:
+        file = error.__traceback__.tb_next.tb_frame.f_code.co_filename
+    return file == f"{os.getcwd()}/shared.py", sorted(os.listdir("../compiled"))
+"""
+    kept = []
+    for number in range(2):
+        code = zip_of(f"{source}# {number}", {"shared.py": "def fail():\n    raise ValueError\n"})
+        local_aws.create_function(f"equal-{number}", code, "handler.handler")
+        answer = local_aws.client("lambda").invoke(FunctionName=f"equal-{number}")
+        own, files = json.load(answer["Payload"])
+        assert own
+        kept.append(set(files))
+    assert len(kept[1] - kept[0]) == 1  # of the second function's own module
+
+
 def test_boto3_is_not_loaded_until_it_is_imported(invoke: Invoke) -> None:
     """A function that does not import boto3 does not have it in sys.modules."""
     source = "import sys\ndef handler(e, c): return [n for n in sys.modules if 'boto' in n]"

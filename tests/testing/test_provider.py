@@ -14,6 +14,7 @@ import pytest
 
 from lokki_tf.terraform_cli import find_program
 from lokki_tf.testing.provider import KeptProvider, ProviderProcess, program_in
+from lokki_tf.testing.state_server import StateServer
 from lokki_tf.testing.terraform import Terraform
 
 FAKE = """#!/bin/sh
@@ -175,5 +176,5 @@ def test_only_one_configuration_can_share_it(
         path = tmp_path / "stack" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content if isinstance(content, str) else json.dumps(content))
-    terraform = Terraform(tmp_path / "stack", tmp_path, {}, (), KeptProvider())
+    terraform = Terraform(tmp_path / "stack", tmp_path, {}, (), KeptProvider(), StateServer())
     assert terraform._has_one_provider() is whether

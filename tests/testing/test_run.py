@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 
 from lokki_tf import MicroFunctions, Pipeline, ReturnUpdates, flow, step
@@ -190,13 +191,10 @@ def _command(
     folder: Path, *arguments: str, script: str = SCRIPT
 ) -> subprocess.CompletedProcess[str]:
     (folder / "pipeline.py").write_text(script)
-    return subprocess.run(
-        [sys.executable, "pipeline.py", "run", *arguments],
+    return forked.run(
+        ["pipeline.py", "run", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
     )
 
 

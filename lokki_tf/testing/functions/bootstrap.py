@@ -279,6 +279,8 @@ if __name__ == "__main__":
     files.install()  # before other modules import the replaced functions
     sdk = _load_sibling("sdk_preload")
     sdk.preload(sys.argv[2])
+    compiled = _load_sibling("compiled")
+    compiled.keep_in(os.path.join(os.path.dirname(sys.argv[2]), "compiled"))
     gc.collect()
     gc.freeze()  # so that garbage collection does not copy memory pages shared by the workers
     _serve_forks(socket.socket(fileno=int(sys.argv[1])), sdk, files)
