@@ -268,6 +268,21 @@ def test_missing_bucket(run_map: Callable[..., Execution]) -> None:
     assert run_map([1], ResultWriter=writer).error == "States.ResultWriterFailed"
 
 
+def test_descriptions_of_map_runs(run_map: Callable[..., Execution], local_aws: LocalAws) -> None:
+    """Results count as written without a ResultWriter, too; the listed ARN has the label.
+
+    Source: recordings of AWS's ListMapRuns and DescribeMapRun.
+    """
+    found = run_map([1, 3], "odd", ToleratedFailurePercentage=100)
+    states = local_aws.client("stepfunctions")
+    (listed,) = states.list_map_runs(executionArn=found.arn)["mapRuns"]
+    owner = listed["executionArn"].replace(":execution:", ":stateMachine:").rpartition(":")[0]
+    assert listed["stateMachineArn"].startswith(f"{owner}/")
+    described = states.describe_map_run(mapRunArn=listed["mapRunArn"])
+    for counts in (described["itemCounts"], described["executionCounts"]):
+        assert (counts["failed"], counts["resultsWritten"], counts["total"]) == (2, 2, 2)
+
+
 def test_history(run_map: Callable[..., Execution]) -> None:
     """The parent's history contains events of the Map Run, not of its children."""
     found = run_map([1, 2])

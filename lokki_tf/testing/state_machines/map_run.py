@@ -63,7 +63,6 @@ class MapRun(Generic[E]):
     """The child executions, one for each item or batch."""
     start_date: datetime = field(default_factory=lambda: datetime.now(UTC), init=False)
     stop_date: datetime | None = field(default=None, init=False)
-    results_written: bool = field(default=False, init=False)
     redrives: int = field(default=0, init=False)
     """How often the Map Run was redriven."""
 
@@ -88,7 +87,7 @@ class MapRun(Generic[E]):
         found = {
             "executionArn": self.execution_arn,
             "mapRunArn": self.arn,
-            "stateMachineArn": self.state_machine_arn.rpartition("/")[0],
+            "stateMachineArn": self.state_machine_arn,  # with the label, observed
             "startDate": self.start_date,
             "stopDate": self.stop_date,
         }
@@ -118,7 +117,8 @@ class MapRun(Generic[E]):
         return {
             **counts,
             "total": total,
-            "resultsWritten": total - counts["pending"] if self.results_written else 0,
+            # Without a ResultWriter, too, as AWS answers, observed.
+            "resultsWritten": total - counts["pending"] - counts["running"],
             "failuresNotRedrivable": 0,
             "pendingRedrive": 0,
         }

@@ -54,7 +54,6 @@ def write_results(run: StateRun, value: Json, map_run: MapRun[ExecutionRecord]) 
         s3.put_object(Bucket=destination["Bucket"], Key=key, Body=dump(manifest).encode())
     except Exception as error:  # from boto3
         raise StateFailure(FAILED, f"The results could not be written: {error}") from None
-    map_run.results_written = True
     return {
         "MapRunArn": map_run.arn,
         "ResultWriterDetails": {"Bucket": destination["Bucket"], "Key": key},
