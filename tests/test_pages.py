@@ -244,6 +244,7 @@ def normalized(text: str) -> str:
         (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}", "ID"), (r"\b(?=\w*\d)[0-9a-f]{7,64}\b", "ID"),
         (r"127\.0\.0\.1:\d+|localhost:\d+", "HOST"), (r"[─━—-]{3,}", "---"), (r"[ \t]+", " "),
         (r"[\d,]+ bytes", "N bytes"),
+        (r"min\(\) iterable argument is empty", "min() arg is an empty sequence"),  # since 3.12
     ):  # fmt: skip
         text = re.sub(pattern, instead, text)
     return "\n".join(line.strip() for line in text.strip().splitlines())

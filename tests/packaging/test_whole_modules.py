@@ -837,10 +837,10 @@ CASES = [
                                    "handlers": {"own": {"class": "handlers.Own"}}})
         CONF = {"version": 1, "disable_existing_loggers": False,
                 "handlers": {"more": {"class": "more.More"}},
-                "loggers": {"app": {"handlers": ["more"]}}}
+                "loggers": {"handled": {"handlers": ["more"]}}}
         logging.config.dictConfig(CONF)
         @step
-        def f(): return [type(one).__name__ for one in logging.getLogger("app").handlers]
+        def f(): return [type(one).__name__ for one in logging.getLogger("handled").handlers]
         # file: handlers.py
         import logging
         class Own(logging.Handler): pass
