@@ -300,9 +300,10 @@ class _Sink:
         self._stream = stream
         self.pending = bytearray()
 
-    def write(self, data: Bytes) -> int:
+    def write(self, data: Any) -> int:
         """Add bytes; long ``bytes`` belong to the value, and are not copied."""
-        view = memoryview(data)
+        # A buffer in the pickle is written as it is: with items of several bytes, and dimensions.
+        view = data.raw() if hasattr(data, "raw") else memoryview(data).cast("B")
         if type(data) is bytes and view.nbytes >= LARGE:
             self.end()
             self._blocks.view(self._stream, view)

@@ -23,7 +23,7 @@ import json
 import operator
 import sys
 import zlib
-from functools import partial
+from functools import cache, partial
 from math import isfinite
 
 from .names import PART_DIGEST_LENGTH
@@ -349,7 +349,9 @@ def pickled(value: Any, base: Any = None) -> bytes:
     if base is None and "pydantic" not in sys.modules:
         return pickle.dumps(value, protocol=PROTOCOL)
     out = io.BytesIO()
-    _replacing(base or pickle.Pickler, _generic)(out, PROTOCOL).dump(value)
+    pickler = _replacing(base or pickle.Pickler)(out, PROTOCOL)
+    pickler.replaced = _generic
+    pickler.dump(value)
     return out.getvalue()
 
 
@@ -372,18 +374,28 @@ def dump(
     """
     import pickle
 
-    kind: Any = pickle.Pickler
-    if not sys.modules.keys().isdisjoint(("numpy", "polars", "pydantic")):
-        kind = _replacing(kind, lambda part: _generic(part) or (reduced and reduced(part)))
-    kind(file, PROTOCOL, buffer_callback=is_inside).dump(value)
+    if sys.modules.keys().isdisjoint(("numpy", "polars", "pydantic")):
+        pickle.Pickler(file, PROTOCOL, buffer_callback=is_inside).dump(value)
+        return
+    pickler = _replacing(pickle.Pickler)(file, PROTOCOL, buffer_callback=is_inside)
+    pickler.replaced = lambda part: _generic(part) or (reduced and reduced(part))
+    pickler.dump(value)
 
 
-def _replacing(base: Any, replaced: Callable[[Any], Any]) -> Any:
-    """Return a class of picklers that pickle some parts of a value in another way."""
+@cache
+def _replacing(base: Any) -> Any:
+    """Return a class of picklers that pickle some parts of a value as ``replaced`` returns.
+
+    There is one class for all values: a class is freed by the garbage collector only, and so would
+    be a value to which it refers. That also ends the process if the value has memoryviews, which
+    CPython clears while others use their memory.
+    """
 
     class Pickler(base):  # type: ignore[misc]
+        replaced: Callable[[Any], Any]
+
         def reducer_override(self, part: Any) -> Any:
-            return replaced(part) or NotImplemented
+            return self.replaced(part) or NotImplemented
 
     return Pickler
 

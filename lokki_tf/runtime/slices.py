@@ -30,17 +30,18 @@ class Slicer:
 
     def __init__(self, add: Callable[[Iterator[Any]], int]) -> None:
         self._add = add
-        self._kinds: dict[type, Callable[[Any], Any]] = {}
+        # Not bound methods: only the garbage collector would free this, and the value with it.
+        self._kinds: dict[type, Callable[[Slicer, Any], Any]] = {}
         if "numpy" in sys.modules:
-            self._kinds[sys.modules["numpy"].ndarray] = self._array
+            self._kinds[sys.modules["numpy"].ndarray] = Slicer._array
         if "polars" in sys.modules:
             polars = sys.modules["polars"]
-            self._kinds |= {polars.DataFrame: self._frame, polars.Series: self._frame}
+            self._kinds |= {polars.DataFrame: Slicer._frame, polars.Series: Slicer._frame}
 
     def reduced(self, part: Any) -> Any:
         """Return how to load a part of the value, or ``None`` if pickle can do it."""
         sliced = self._kinds.get(type(part))
-        return None if sliced is None else sliced(part)
+        return None if sliced is None else sliced(self, part)
 
     def _array(self, array: Any) -> Any:
         flags = array.flags

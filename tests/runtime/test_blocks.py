@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import pickle
 import subprocess
 import sys
+import weakref
 import zlib
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
@@ -111,6 +114,13 @@ ODD: dict[str, Callable[[], Any]] = {
     "empty": lambda: np.empty((0, 7)),
     "no dimensions": lambda: np.array(3.5),
     "several": lambda: {"a": floats(), "b": [floats(), "text"], "empty": np.empty(0)},
+    "many short ones": lambda: [RANDOM.random(12_000 + n) for n in range(60)],
+    "many short matrices": lambda: [
+        np.asarray(RANDOM.random((90, 130)).astype(kind), order=order)
+        for kind in ("f4", "f8", "c16")
+        for order in "CF"
+        for _ in range(9)
+    ],
     "memory-mapped": mapped_file,
     "subclass": lambda: floats().view(Tagged),
     "masked": lambda: np.ma.masked_less(floats(), 0.5),
@@ -279,6 +289,30 @@ def test_the_name_depends_on_the_value_alone() -> None:
     assert names[0] == names[1] != names[2]
     form, data = serialize(np.arange(COUNT))
     assert name_of(form, data) == names[0]
+
+
+class Viewed:
+    """A view of memory, of which the pickle has a buffer."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return Viewed, (pickle.PickleBuffer(self.data),)
+
+
+@pytest.mark.parametrize("value", [{"a": floats()}, {"a": Viewed(memoryview(bytes(LARGE)))}])
+def test_a_serialized_value_is_not_kept(value: dict[str, Any]) -> None:
+    """Its memory is free when nothing refers to it: the garbage collector is not needed."""
+    kept = weakref.ref(value["a"])
+    gc.disable()
+    try:
+        form, data = serialize(value)
+        value.clear()
+        assert kept() is None
+        assert type(thaw(form, data)["a"]) in (np.ndarray, Viewed)
+    finally:
+        gc.enable()
 
 
 MEASURED = """
