@@ -21,7 +21,7 @@ from .specs import (
 from .stepped import Stepped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from lokki_tf.errors import Place
 
@@ -39,6 +39,9 @@ _CONTAINERS: dict[type, Any] = {
 
 
 _WALKED = (list, tuple, set, frozenset, dict)
+_ORDINARY = frozenset({*_WALKED, type(None), bool, int, float, complex, str, bytes})
+"""Types whose values are not results themselves; a literal may contain millions."""
+_SCALARS = _ORDINARY.difference(_WALKED)
 
 
 def argument(value: Any, place: Place) -> Argument:
@@ -146,8 +149,8 @@ def _holds_placeholder(value: Any, place: Place) -> bool:
             continue
         seen.add(id(current))
         members = list(current.values()) if isinstance(current, dict) else list(current)
-        within = any(map(_is_result, members))
-        keys = isinstance(current, dict) and any(map(_is_result, current))
+        within = _has_result(members)
+        keys = isinstance(current, dict) and _has_result(current)
         if keys or (within and type(current) not in _CONTAINERS):
             what = "as a key of a dict" if keys else f"inside a {type(current).__name__}"
             raise BindingError(
@@ -156,8 +159,13 @@ def _holds_placeholder(value: Any, place: Place) -> bool:
                 remedy="pass it in a list, tuple, set or dict, and build the rest in a step",
             )
         found = found or within
-        waiting.extend(member for member in members if isinstance(member, _WALKED))
+        if not _SCALARS.issuperset(map(type, members)):
+            waiting.extend(member for member in members if isinstance(member, _WALKED))
     return found
+
+
+def _has_result(values: Collection[Any]) -> bool:
+    return not _ORDINARY.issuperset(map(type, values)) and any(map(_is_result, values))
 
 
 def _is_result(value: Any) -> bool:

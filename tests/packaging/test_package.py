@@ -236,3 +236,15 @@ def test_five_hundred_steps_are_cut_in_a_moment(bench):
         calls = calls_of(lambda: cuts.extend(map(cut, steps)))
     assert not any(one.findings for one in cuts)
     assert calls < 500 * 3_000
+
+
+def test_functions_of_a_package_that_lambda_lacks_are_not_followed(bench):
+    """A step of a module with tests is cut without what each test uses, and has no finding."""
+    lines = ["import pytest\n", *(f"def h{n}(x):\n    return h{n - 1}(x)\n" for n in range(1, 50))]
+    lines.append("def h0(x):\n    return x\n@step\ndef f(x):\n    return x\n")
+    lines += [f"@pytest.fixture\ndef t{n}():\n    return h49({n})\n" for n in range(20)]
+    with bench.loaded(bench.write("\n".join(lines))) as names:
+        cuts = [cut(names["f"].step)]  # reads the module, and what is installed
+        calls = calls_of(lambda: cuts.append(cut(names["f"].step)))
+    assert not cuts[1].findings
+    assert calls < 40_000

@@ -7,7 +7,7 @@ change a result is a warning.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lokki_tf.errors import Place
 from lokki_tf.model import Step
@@ -35,6 +35,7 @@ class _Keeper:
     def __init__(self, carrier: Carrier, step: Step, root: Root) -> None:
         self.carrier, self.step, self.root = carrier, step, root
         self.decided: set[Statement] = set()
+        self.needed: dict[Statement, dict[str, None]] = {}
         self.used = {one.package for one in self._eager_imports()}
 
     def round(self) -> bool:
@@ -79,6 +80,9 @@ class _Keeper:
             if obstacle.kind in ("read", "secret"):
                 self._left_out(statement, f"it reads {obstacle.what}")
             return
+        needed = self._missing_for_decorators(statement)
+        if needed and _configures(statement, needed):
+            return
         before, errors = carrier.state(), self._errors()
         piece = carrier.carry(statement, module.end)
         if module is root.module:
@@ -86,18 +90,44 @@ class _Keeper:
         else:
             carrier.submodules[module.name] = None
         carrier.run()
-        trusted = not self.step.options.layers
-        missing = {
-            one.package: None
-            for one in self._eager_imports()
-            if one.package not in self.used and not (trusted and is_available(self.step, one))
-        }
+        missing = self._missing()
         if not missing and self._errors() == errors:
             return
         carrier.restore(before)
         if missing and not all(_configures(one, set(missing)) for one in self._acting(statement)):
             why = f"Lambda does not have {', '.join(sorted(missing))}"
             self._left_out(statement, why, next(iter(missing)))
+
+    def _missing_for_decorators(self, statement: Statement) -> set[str]:
+        """Return packages that Lambda does not have, and that the decorators of a function need.
+
+        A module of tests has hundreds of such functions. To follow all names in each of them takes
+        most of the time of a cut.
+        """
+        node, module = statement.node, statement.module
+        if not isinstance(node, Definition):
+            return set()
+        roots = filter(None, map(root_of, node.decorator_list))
+        making = (one for name, _ in roots for one in module.making(name, statement.at))
+        return {package for one in making if one.alias for package in self._needed_by(one)}
+
+    def _needed_by(self, imported: Statement) -> Iterable[str]:
+        """Return the packages that an import needs, and Lambda does not have."""
+        if imported not in self.needed:
+            before = self.carrier.state()
+            self.carrier.carry(imported, imported.module.end)
+            self.carrier.run()
+            self.needed[imported] = self._missing()
+            self.carrier.restore(before)
+        return self.needed[imported]
+
+    def _missing(self) -> dict[str, None]:
+        trusted = not self.step.options.layers
+        return {
+            one.package: None
+            for one in self._eager_imports()
+            if one.package not in self.used and not (trusted and is_available(self.step, one))
+        }
 
     def _errors(self) -> int:
         return sum(one.severity == "error" for one in self.carrier.findings)
