@@ -16,7 +16,6 @@ from lokki_tf.authoring.inclusions import Included
 from lokki_tf.authoring.inlining import SubPipeline, inlined
 from lokki_tf.authoring.options import pipeline_options
 from lokki_tf.authoring.places import calling_place
-from lokki_tf.checks import check_definition
 from lokki_tf.errors import BindingError, CycleError, DefinitionError, OptionError
 from lokki_tf.model import Definition, Finding, Graph, findings_of, raise_errors
 from lokki_tf.model.texts import Picture, Text
@@ -259,6 +258,8 @@ class Pipeline(Included, DeployedPipeline[R_co]):
 
     def early_findings(self) -> list[Finding]:
         """Return the findings that need no analysis of the steps' code."""
+        from lokki_tf.checks import check_definition
+
         definition = self._written()
         return [*check_definition(definition), *check_starts(definition)]
 
@@ -453,6 +454,7 @@ class Pipeline(Included, DeployedPipeline[R_co]):
             SerializationError: If a literal cannot be serialized.
         """
         from lokki_tf.asl import compile_state_machine, filled
+        from lokki_tf.checks import check_definition
         from lokki_tf.packaging import context_steps, main_module, package_steps
         from lokki_tf.terraform.checking import NO_MACHINE
 

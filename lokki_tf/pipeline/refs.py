@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.config import local_value
 from lokki_tf.model import Dataset, Graph, Group, Literal, Map, Node, TerraformRef, leaves
 from lokki_tf.model.terraform_refs import refs_in
 
@@ -27,6 +26,8 @@ def local_ref(config: Config, variables: Mapping[str, str], ref: TerraformRef) -
     Raises:
         ConfigError: If it has no value.
     """
+    from lokki_tf.config import local_value
+
     kind, _, name = ref.address.partition(".")
     if kind == "var" and name in variables:
         return ref.filled(variables[name])
@@ -46,6 +47,8 @@ def values_of_refs(
     Raises:
         ConfigError: If a reference has no value.
     """
+    from lokki_tf.config import local_value
+
     values: dict[TerraformRef, str] = {}
     for node in definition.whole.walk():
         for ref in (one for binding in node.bindings for one in leaves(binding)):
