@@ -6,6 +6,7 @@ their results with ``ResultWriter`` or return them.
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from uuid import uuid4
 
@@ -34,7 +35,7 @@ from lokki_tf.testing.state_machines.values import Json, dump, load, size
 
 CONCURRENCY = 40
 """The largest number of children that run at a time. AWS runs up to 10,000."""
-_THREADS = 4
+_THREADS = max(4, os.cpu_count() or 1)
 """The number of children that run at a time as long as they do not wait."""
 THRESHOLD = "States.ExceedToleratedFailureThreshold"
 THRESHOLD_CAUSE = "The specified tolerated failure threshold was exceeded"
