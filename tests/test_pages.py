@@ -245,6 +245,7 @@ def normalized(text: str) -> str:
         (r"127\.0\.0\.1:\d+|localhost:\d+", "HOST"), (r"[─━—-]{3,}", "---"), (r"[ \t]+", " "),
         (r"[\d,]+ bytes", "N bytes"),
         (r"min\(\) iterable argument is empty", "min() arg is an empty sequence"),  # since 3.12
+        (r"(?m)^ *[~^]+$", ""),  # tracebacks mark other parts since 3.13
     ):  # fmt: skip
         text = re.sub(pattern, instead, text)
     return "\n".join(line.strip() for line in text.strip().splitlines())
