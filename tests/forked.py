@@ -192,11 +192,12 @@ def use_environment(env: Mapping[str, str]) -> None:
     os.environ.clear()
     os.environ.update(env)
     time.tzset()
+    # Where spawned processes begin. Type stubs lack it.
     multiprocessing.process.ORIGINAL_DIR = os.getcwd()  # type: ignore[attr-defined]
     buffered = not env.get("PYTHONUNBUFFERED")
     encoding, _, errors = env.get("PYTHONIOENCODING", "").partition(":")
     for number, name, handling in ((0, "stdin", ""), (1, "stdout", ""), (2, "stderr", "backslash")):
-        stream = open(  # noqa: SIM115 (the process's own)
+        stream = open(  # noqa: SIM115  # open until the process ends
             number,
             "r" if number == 0 else "w",
             encoding=encoding or "utf-8",
@@ -230,7 +231,8 @@ def end_with(program: Any) -> None:
         status = 1
     finally:
         try:
-            threading._shutdown()  # type: ignore[attr-defined]  # waits for threads
+            # As Python does at its end: wait for threads. Type stubs lack it.
+            threading._shutdown()  # type: ignore[attr-defined]
             atexit._run_exitfuncs()
             sys.stdout.flush()
             sys.stderr.flush()

@@ -306,6 +306,16 @@ def name_of(form: str, data: Frozen | Source) -> str:
     return data.digest if isinstance(data, blocks.Blocks) else blocks.name_of(data)
 
 
+def name_and_form(uri: str) -> tuple[str, str]:
+    """Return the name in a reference, without folders, and its ending.
+
+    Args:
+        uri: The reference.
+    """
+    name, _, form = uri.rpartition("/")[2].partition(".")
+    return name, form
+
+
 def is_digest_of(name: str, form: str, data: Frozen | Source) -> bool:
     """Return whether the name in a reference is the digest of an object, or its first half.
 

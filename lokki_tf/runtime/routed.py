@@ -44,7 +44,17 @@ import json
 
 from .arguments import arguments_of
 from .call import call
-from .envelope import JSON, compress, freeze, is_digest_of, json_text, references, thaw, unpack
+from .envelope import (
+    JSON,
+    compress,
+    freeze,
+    is_digest_of,
+    json_text,
+    name_and_form,
+    references,
+    thaw,
+    unpack,
+)
 from .parameters import own, refuse_large, refuse_strangers, without_reserved
 from .routes import LARGEST, TooManySteps, moved, refuse_stranger, seconds_before, too_many
 
@@ -270,7 +280,7 @@ def _stored(
 ) -> Envelope:
     form, data = freeze(value)
     if uri is not None:
-        name, _, ending = uri.rpartition("/")[2].partition(".")
+        name, ending = name_and_form(uri)
         if ending == form and is_digest_of(name, form, data):
             return {"ref": uri}
     return {"ref": write(form, data)}

@@ -18,7 +18,7 @@ from collections import deque
 from functools import cache
 from itertools import chain
 
-from .envelope import BLOCKS, is_digest_of, name_of
+from .envelope import BLOCKS, is_digest_of, name_and_form, name_of
 from .names import DIGEST_LENGTH, PART_DIGEST_LENGTH, STEP, STORE
 
 TYPE_CHECKING = False
@@ -197,7 +197,7 @@ def verified(uri: str, data: SomeSource) -> SomeSource:
     Raises:
         UntrustedReferenceError: If they are not those that were written.
     """
-    name, _, form = uri.rpartition("/")[2].partition(".")
+    name, form = name_and_form(uri)
     length = DIGEST_LENGTH if part_of(uri)[1] is None else PART_DIGEST_LENGTH
     is_digest = len(name) == length and not name.strip("0123456789abcdef")
     if is_digest and not is_digest_of(name, form, data):

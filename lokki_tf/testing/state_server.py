@@ -64,7 +64,9 @@ def _handler(paths: dict[Path, str]) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             file = self._file()
             if file is not None:
-                file.write_bytes(self.rfile.read(int(self.headers["Content-Length"])))
+                beside = file.with_suffix(".unfinished")  # a state is the old one or the new one
+                beside.write_bytes(self.rfile.read(int(self.headers["Content-Length"])))
+                beside.replace(file)
                 self._answer(HTTPStatus.OK)
 
         def _file(self) -> Path | None:
@@ -80,7 +82,7 @@ def _handler(paths: dict[Path, str]) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        def log_message(self, *_: object) -> None:
             """Log nothing."""
 
     return Handler

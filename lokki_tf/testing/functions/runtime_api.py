@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
         status, answer = self.server.api.take(self.path.removeprefix(_ROOT), body)
         self._answer(status, {}, json.dumps(answer).encode())
 
-    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002
+    def log_message(self, *_: object) -> None:
         """Do not log requests."""
 
     def _body(self) -> bytes:
